@@ -1,0 +1,59 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "runtime/base/result.h"
+
+namespace longshore {
+
+// The compute threads of one process. All roles that share a process share one pool, so nothing oversubscribes the
+// cores: a caller takes part as worker 0, and concurrent callers take turns.
+//
+// Every worker has flush-to-zero and denormals-are-zero off and rounds to nearest (docs/determinism.md); `run` sets
+// the same on the caller for its duration and restores what it had.
+// Thread: `run` is thread-safe; a task must not call `run` of the same pool.
+class ThreadPool {
+ public:
+  // `threads` in [1, 256] counts the caller; 1 starts none. Workers are pinned to the process's allowed CPUs in order
+  // if there are at least `threads` of them.
+  static Result<std::unique_ptr<ThreadPool>> create(unsigned threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  unsigned threads() const { return static_cast<unsigned>(workers_.size()) + 1; }
+
+  // Calls task(worker) once for each worker in [0, threads()), concurrently, and returns when all have ended. Tasks
+  // split their work by worker index or by an atomic counter; results must not depend on the split.
+  void run(const std::function<void(unsigned worker)>& task);
+
+  // Calls body(begin, end, worker) over [0, count) in chunks of `grain` that idle workers take as they come.
+  void for_each(std::size_t count, std::size_t grain,
+                const std::function<void(std::size_t begin, std::size_t end, unsigned worker)>& body);
+
+ private:
+  explicit ThreadPool(unsigned threads);
+  void work(unsigned worker);
+
+  std::mutex turn_;  // one parallel region at a time
+  std::atomic<std::uint64_t> region_{0};
+  std::atomic<unsigned> unfinished_{0};
+  std::atomic<bool> stopping_{false};
+  const std::function<void(unsigned)>* task_ = nullptr;  // written by the turn's owner before region_ grows
+  std::vector<std::thread> workers_;
+};
+
+// Sets round-to-nearest, flush-to-zero off, denormals-are-zero off for the calling thread; returns the earlier state.
+std::uint32_t set_float_environment();
+void restore_float_environment(std::uint32_t state);
+// Whether the calling thread computes under the contract's float environment.
+bool float_environment_is_exact();
+
+}  // namespace longshore
