@@ -1,0 +1,128 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "runtime/base/ids.h"
+#include "runtime/base/result.h"
+#include "runtime/plan/step_batch.h"
+#include "runtime/plan/step_outcome.h"
+#include "scheduler/batching/batcher_options.h"
+#include "scheduler/batching/request_queue.h"
+#include "scheduler/batching/sequence.h"
+
+namespace longshore::batching {
+
+struct BatcherLoad {
+  std::uint32_t running = 0;         // admitted
+  std::uint32_t waiting = 0;         // not yet, or paused
+  std::uint64_t leaves_reserved = 0;
+  std::uint64_t leaves_capacity = 0;
+};
+
+// Totals since the start.
+struct BatcherCounts {
+  std::uint64_t pauses = 0;          // for want of KV room
+  std::uint64_t recomputes = 0;      // because KV was lost or a plan moved on
+  std::uint64_t tokens_discarded = 0;  // rows that were computed and must be run again, for either reason
+};
+
+// Continuous batching with chunked prefill, for one compute node: holds the sequences by id and decides what each step
+// computes. It knows order but no time, so events alone determine what it does.
+//
+// Each step runs one row of every decoding sequence, then prefill chunks in what is left of `chunk_tokens`
+// (prefill_shares.h). Sequences are admitted strictly by age, on room for their tokens and one leaf more; when a
+// decode needs a leaf that is not there the youngest is paused, so the oldest always advances and nobody waits for
+// ever. Every (sequence, epoch) that a batch starts is released in exactly one later batch, and is started again, under
+// the next epoch, only in a batch after that.
+//
+// Thread: one.
+class Batcher {
+ public:
+  explicit Batcher(const BatcherOptions& options);  // Requires: validate(options)
+
+  // Errors: kInvalidArgument (empty prompt, token outside the vocabulary, longer than the context),
+  // kResourceExhausted (queue full; longer than all KV room), kUnavailable (draining).
+  // `id` must be new and larger than earlier ones: ids order sequences by age.
+  Result<void> add(SequenceId id, SequenceRequest request);
+
+  // Forgets the sequence, also while its step is in flight; its KV is released by the next batch. Unknown ids are
+  // ignored (it may have just finished).
+  void cancel(SequenceId id);
+
+  // The next step, or nothing if there is nothing to do. Requires: no batch in flight.
+  // Sequences that no longer fit even alone (room shrank) end with an error, appended to `events`.
+  std::optional<StepBatch> next_batch(std::vector<SequenceEvent>& events);
+
+  // Requires: awaits(outcome.id).
+  std::vector<SequenceEvent> on_outcome(const StepOutcome& outcome);
+
+  // The compute node is gone, with all it held and any batch in flight. Admitted sequences keep their room and start
+  // again under the next epoch, from their token ids.
+  void on_node_lost();
+
+  // Ends all sequences with `error`.
+  std::vector<SequenceEvent> fail_all(const Error& error);
+
+  // For another replica: gives up all sequences (after on_node_lost), or takes one over. A sequence taken over is
+  // not refused for a full queue: it was accepted once.
+  std::vector<Sequence> give_up_all();
+  void take_over(Sequence sequence);
+
+  // From the next batch on.
+  void set_kv_leaves(std::uint64_t leaves) { options_.kv_leaves = leaves; }
+  void set_generation(PlanGeneration generation) { generation_ = generation; }
+  // No new sequences from now on.
+  void drain() { draining_ = true; }
+
+  bool awaits(StepId id) const { return in_flight_ && in_flight_->id == id; }
+  bool has_in_flight() const { return in_flight_.has_value(); }
+  // Nothing to compute and nothing to release.
+  bool is_idle() const { return sequences_.empty() && releases_.empty(); }
+  BatcherLoad load() const;
+  const BatcherCounts& counts() const { return counts_; }
+
+ private:
+  struct InFlightEntry {
+    SequenceId sequence;
+    SequenceEpoch epoch;
+    std::uint32_t rows = 0;
+    bool sample = false;
+    std::uint32_t scores = 0;  // expected
+  };
+  struct InFlight {
+    StepId id;
+    std::vector<InFlightEntry> entries;
+  };
+
+  std::uint64_t leaves_free() const;
+  bool make_room(Sequence& grower, std::uint64_t leaves, std::vector<SequenceEvent>& events);
+  void fit_capacity(std::vector<SequenceEvent>& events);
+  void admit(std::vector<SequenceEvent>& events);
+  void pause(Sequence& sequence);
+  void restart(Sequence& sequence);
+  void release(const Sequence& sequence);
+  void forget(SequenceId id);
+  void fail(SequenceId id, Error error, std::vector<SequenceEvent>& events);
+  void append(Sequence& sequence, std::uint32_t rows, StepBatch& batch, InFlight& flight);
+  void apply(Sequence& sequence, const InFlightEntry& expected, const EntryOutcome& outcome,
+             std::vector<SequenceEvent>& events);
+  void recover(Sequence& sequence, const Error& error, std::vector<SequenceEvent>& events);
+
+  BatcherOptions options_;
+  std::map<SequenceId, Sequence> sequences_;  // all that are alive, by age
+  std::set<SequenceId> admitted_;
+  RequestQueue queue_;
+  std::set<SequenceId> releases_;             // for the next batch
+  std::uint64_t leaves_reserved_ = 0;
+  std::optional<InFlight> in_flight_;
+  StepId last_step_{0};
+  PlanGeneration generation_{0};
+  BatcherCounts counts_;
+  bool draining_ = false;
+};
+
+}  // namespace longshore::batching

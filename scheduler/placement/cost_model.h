@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/base/ids.h"
+#include "runtime/base/result.h"
+#include "runtime/plan/node_descriptor.h"
+#include "runtime/plan/placement_plan.h"
+
+namespace longshore::placement {
+
+// What the planner must know of a model.
+struct ModelShape {
+  std::uint32_t query_heads = 0;                // Hq, a multiple of Hkv
+  std::uint32_t kv_heads = 0;                   // Hkv
+  std::uint32_t head_dim = 0;                   // d
+  std::uint32_t kv_bytes_per_token = 0;         // K and V of one token, one layer, one KV head, as stored
+  std::vector<std::uint32_t> layer_windows;     // [L]; 0: full attention; else tokens that the layer looks back
+  std::uint64_t weight_bytes = 0;               // read once per step by the compute node
+
+  std::uint32_t layers() const { return static_cast<std::uint32_t>(layer_windows.size()); }
+  // Layers without a window. Only they put KV on attention nodes: a window stays on the compute node.
+  std::uint32_t full_layers() const;
+};
+
+// Errors: kInvalidArgument naming the field.
+Result<void> validate(const ModelShape& model);
+
+// What the cluster is expected to do: decode steps of `sequences` with `context_tokens` each.
+struct Workload {
+  std::uint64_t context_tokens = 8192;  // N, at least 1
+  std::uint32_t sequences = 1;          // at least 1
+  double dense_seconds = 0;             // measured time of a step but for attention; 0: from weight_bytes
+};
+
+// What one node does in one decode step, and what its loss would cost.
+struct NodeCost {
+  NodeId node;
+  std::string name;
+  double share = 0;                    // of the KV heads x leaves that are handed over, 0 to 1
+  std::uint64_t bytes_held = 0;        // of KV, for the whole workload
+  std::uint64_t bytes_read = 0;        // of KV, per step
+  std::uint64_t bytes_sent = 0;        // queries to it and partials from it, per step
+  double read_seconds = 0;             // bytes_read at its measured bandwidth
+  double link_seconds = 0;             // bytes_sent at its link's bandwidth
+  double latency_seconds = 0;          // one round trip per full layer
+  double step_seconds = 0;             // the three together
+  std::uint64_t tokens_lost = 0;       // positions, over all sequences, to run again if it dies
+};
+
+struct PlanCost {
+  std::vector<NodeCost> nodes;         // compute node first, then holders, in order of id
+  double dense_seconds = 0;
+  double attention_seconds = 0;        // of the slowest node; the others wait for it in each layer
+  double step_seconds = 0;             // dense and attention
+  std::uint64_t kv_leaves = 0;         // whole-model leaves that fit, on holders or without any on the compute node
+  bool fits = false;                   // the workload's KV fits
+  std::uint64_t tokens_lost_max = 0;   // of the worst single loss of an attention node
+};
+
+// Predicts a decode step under a plan. A leaf of T is read by its holder, leaf 0 and the two newest leaves by the compute
+// node, windowed layers by the compute node. Holders work while the compute node does; layers wait for the slowest.
+// Source: decode-methods 0.4 for the traffic (q out, partials of (d + 2) floats back per subtree); the rest is bytes
+// over measured bandwidth.
+// Requires: validate(plan), validate(model), each holder among `nodes`, exactly one compute node there.
+PlanCost predict(const PlacementPlan& plan, const ModelShape& model, const Workload& workload,
+                 const std::vector<NodeDescriptor>& nodes);
+
+}  // namespace longshore::placement
