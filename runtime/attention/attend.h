@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/attention/attention_kernels.h"
+#include "runtime/attention/partial.h"
+#include "runtime/attention/partial_tree.h"
+#include "runtime/base/result.h"
+#include "runtime/kv/kv_codec.h"
+
+namespace longshore::attention {
+
+// Attention of some tokens of one sequence in one layer over one KV head. All tokens lie in one leaf i, so they share
+// the tree: result = ((leaf 0 + T) + leaf i-1) + leaf i, where T is the tree over leaves 1 .. i-2 and leaves that repeat
+// (i = 0: leaf i-1 and leaf 0; i = 1: leaf 0) count once. Whoever holds leaves of T answers with nodes; the compute node
+// holds leaf 0, i-1 and i, and completes the sum. Parallelism is outside: over sequences, KV heads and pieces of T.
+
+struct AttendShape {
+  kv::KvLayout layout;
+  std::uint32_t group = 1;   // G, query heads of this KV head
+  std::uint32_t window = 0;  // a token sees itself and the window-1 positions before it; 0: all before it
+  float softcap = 0;         // see LeafTask
+};
+
+// The queries of tokens at positions [position, position + tokens), all in one leaf.
+struct Queries {
+  const float* q = nullptr;           // [tokens, G, d], already multiplied by the softmax scale
+  std::size_t token_stride = 0;       // floats from one token's first head to the next token's; at least G * d
+  std::uint32_t position = 0;
+  std::uint32_t tokens = 0;           // 1 to 128
+};
+
+// A leaf whose block this process holds.
+struct HeldLeaf {
+  std::uint32_t leaf = 0;     // position / 128
+  std::uint32_t written = 0;  // positions that have been appended, 1 to 128
+  const std::byte* block = nullptr;
+};
+
+// The tree leaves (leaf - 1) that at least one of the rows sees: what all holders together must cover. Leaves of T
+// that lie before the window of the first token are not among them: they are the identity and nobody names them.
+TreeRange required_range(const AttendShape& shape, std::uint32_t position);
+
+// Memory that attending needs besides its results; one per thread, reused. Grows to what a shape needs and stays.
+class AttendScratch {
+ public:
+  void reserve(const AttendShape& shape);
+  float* kernel_floats() { return kernel_floats_; }
+  float* queries() { return queries_.data(); }
+  std::span<KeyRange> visible() { return visible_; }
+
+ private:
+  std::vector<float> kernel_storage_;
+  float* kernel_floats_ = nullptr;  // in kernel_storage_, 64-byte aligned
+  std::vector<float> queries_;      // [kRowsMax, d]
+  std::vector<KeyRange> visible_;   // [kRowsMax]
+};
+
+// What a holder runs: the nodes of the leaves of T that it holds and the rows see, as maximal aligned subtrees. `held` is
+// ascending by leaf; leaves outside required_range() (leaf 0, i-1 and i among them) are passed over, so a piece of a list
+// may be given to each of several threads (cut_aligned() says where to cut).
+// Errors: kDataLoss when a visible position of a held leaf was never written.
+Result<void> attend_range(const AttentionKernels& kernels, const AttendShape& shape, const Queries& queries,
+                          std::span<const HeldLeaf> held, NodeList& nodes, AttendScratch& scratch);
+
+// What the compute node holds of one call, in pieces, until the others' nodes are there. Reusable.
+class RowPartials {
+ public:
+  // Starts a call: computes leaf 0, i-1 and i, and the nodes of those leaves of T that `held` lists (perhaps none).
+  // Errors: kDataLoss when leaf 0, i-1 or i is seen by a row and is not in `held`, or was not written so far.
+  Result<void> attend_local(const AttentionKernels& kernels, const AttendShape& shape, const Queries& queries,
+                            std::span<const HeldLeaf> held, AttendScratch& scratch);
+
+  // Adds the others' nodes, given in any order, and divides: out [tokens, G, d] with its own stride between tokens.
+  // The nodes must hold for the same queries. Errors: kDataLoss unless own and given nodes cover required_range()
+  // exactly once; `out` is then untouched. May be called again with other nodes.
+  Result<void> finish(const AttentionKernels& kernels, std::span<const TreeNode> others, float* out,
+                      std::size_t out_token_stride);
+
+  std::uint32_t rows() const { return rows_; }
+  const NodeList& own_nodes() const { return nodes_; }
+
+ private:
+  // Leaves 0, i-1 and i.
+  enum Piece : std::uint32_t { kFirst, kPrevious, kNewest, kPieces };
+
+  AttendShape shape_;
+  std::uint32_t rows_ = 0;
+  TreeRange range_;
+  AttentionPartial pieces_[kPieces];
+  bool has_piece_[kPieces] = {};
+  NodeList nodes_;
+  std::vector<TreeNode> all_nodes_;
+  TreeFold fold_;
+  AttentionPartial total_;
+};
+
+}  // namespace longshore::attention
