@@ -5,12 +5,10 @@
 #include <memory>
 #include <span>
 
+#include "runtime/base/memory_kind.h"
 #include "runtime/base/result.h"
 
 namespace longshore {
-
-// Where memory lies. The device seam: kernels, KV stores and transfers name it, CUDA adds to it.
-enum class MemoryKind : std::uint8_t { kHost, kHostPinned, kCuda };
 
 // Owning, zeroed, 64-byte aligned host memory that asks for 2 MiB pages from 4 MiB on. Move-only.
 class Buffer {
