@@ -61,8 +61,8 @@ class Batcher {
   std::vector<SequenceEvent> on_outcome(const StepOutcome& outcome);
 
   // The compute node is gone, with all it held and any batch in flight. Admitted sequences keep their room and start
-  // again under the next epoch, from their token ids.
-  void on_node_lost();
+  // again under the next epoch, from their token ids; those that were lost too often end with `error`.
+  std::vector<SequenceEvent> on_node_lost(const Error& error);
 
   // Ends all sequences with `error`.
   std::vector<SequenceEvent> fail_all(const Error& error);
@@ -98,19 +98,25 @@ class Batcher {
     std::vector<InFlightEntry> entries;
   };
 
-  std::uint64_t leaves_free() const;
-  bool make_room(Sequence& grower, std::uint64_t leaves, std::vector<SequenceEvent>& events);
-  void fit_capacity(std::vector<SequenceEvent>& events);
+  // In the order in which next_batch takes them.
+  void pause_what_no_longer_fits();
+  void grow_decodes(std::vector<SequenceEvent>& events);
   void admit(std::vector<SequenceEvent>& events);
+  void append(Sequence& sequence, std::uint32_t rows, StepBatch& batch, InFlight& flight);
+
+  void apply(Sequence& sequence, const InFlightEntry& expected, const EntryOutcome& outcome,
+             std::vector<SequenceEvent>& events);
+  void apply_token(Sequence& sequence, const ScoredToken& sampled, SequenceEvent& event);
+  void recover(Sequence& sequence, const Error& error, std::vector<SequenceEvent>& events);
+
+  std::uint64_t leaves_free() const;
+  std::uint32_t admitted_max() const;
+  void reserve(Sequence& sequence, std::uint64_t leaves);
   void pause(Sequence& sequence);
   void restart(Sequence& sequence);
   void release(const Sequence& sequence);
   void forget(SequenceId id);
   void fail(SequenceId id, Error error, std::vector<SequenceEvent>& events);
-  void append(Sequence& sequence, std::uint32_t rows, StepBatch& batch, InFlight& flight);
-  void apply(Sequence& sequence, const InFlightEntry& expected, const EntryOutcome& outcome,
-             std::vector<SequenceEvent>& events);
-  void recover(Sequence& sequence, const Error& error, std::vector<SequenceEvent>& events);
 
   BatcherOptions options_;
   std::map<SequenceId, Sequence> sequences_;  // all that are alive, by age
