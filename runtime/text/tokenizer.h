@@ -85,7 +85,11 @@ class Tokenizer {
  private:
   explicit Tokenizer(Vocabulary vocabulary);
 
-  void encode_plain(std::string_view text, bool after_special, std::vector<TokenId>& out, Result<void>& status) const;
+  Result<std::vector<TokenId>> encode_ranges(std::string_view text,
+                                             const std::vector<TrustedRange>& trusted,
+                                             bool add_special) const;
+  Result<void> append_spm(std::string_view text, bool after_special, std::vector<TokenId>& out) const;
+  Result<void> append_bpe(std::string_view text, std::vector<TokenId>& out) const;
 
   Vocabulary vocabulary_;
   SpecialSplitter splitter_;
