@@ -26,10 +26,10 @@ struct AttendShape {
 
 // The queries of tokens at positions [position, position + tokens), all in one leaf.
 struct Queries {
-  const float* q = nullptr;           // [tokens, G, d], already multiplied by the softmax scale
-  std::size_t token_stride = 0;       // floats from one token's first head to the next token's; at least G * d
+  const float* q = nullptr;      // [tokens, G, d], already multiplied by the softmax scale
+  std::size_t token_stride = 0;  // floats from one token's first head to the next token's; at least G * d
   std::uint32_t position = 0;
-  std::uint32_t tokens = 0;           // 1 to 128
+  std::uint32_t tokens = 0;  // 1 to 128
 };
 
 // A leaf whose block this process holds.
@@ -39,23 +39,24 @@ struct HeldLeaf {
   const std::byte* block = nullptr;
 };
 
-// The tree leaves (leaf - 1) that at least one of the rows sees: what all holders together must cover. Leaves of T
-// that lie before the window of the first token are not among them: they are the identity and nobody names them.
+// What all holders together must cover, once each, for queries whose first token is at `position`: the tree leaves
+// [max(1, first / 128) - 1, max(i - 2, 0)), where first is the first position that this token sees (0 without a window,
+// else max(0, position + 1 - window)) and i = position / 128. Leaves of T before it are the identity for every row of
+// the call and must not be named.
 TreeRange required_range(const AttendShape& shape, std::uint32_t position);
 
 // Memory that attending needs besides its results; one per thread, reused. Grows to what a shape needs and stays.
 class AttendScratch {
  public:
   void reserve(const AttendShape& shape);
-  float* kernel_floats() { return kernel_floats_; }
-  float* queries() { return queries_.data(); }
-  std::span<KeyRange> visible() { return visible_; }
+  float* kernel_floats();                                // scratch_floats(d), 64-byte aligned
+  float* queries() { return queries_.data(); }           // [kRowsMax, d]
+  std::span<KeyRange> visible() { return visible_; }     // [kRowsMax]
 
  private:
-  std::vector<float> kernel_storage_;
-  float* kernel_floats_ = nullptr;  // in kernel_storage_, 64-byte aligned
-  std::vector<float> queries_;      // [kRowsMax, d]
-  std::vector<KeyRange> visible_;   // [kRowsMax]
+  std::vector<float> kernel_floats_;
+  std::vector<float> queries_;
+  std::vector<KeyRange> visible_;
 };
 
 // What a holder runs: the nodes of the leaves of T that it holds and the rows see, as maximal aligned subtrees. `held` is

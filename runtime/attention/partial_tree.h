@@ -38,16 +38,21 @@ struct TreeNode {
 };
 
 // The nodes of one holder for R rows: leaves are put in ascending order and two siblings become their parent, so what
-// remains are the maximal aligned subtrees of what was put. Memory is kept between uses.
+// remains are the maximal aligned subtrees of what was put. Rows may be done in several passes, so that the partials
+// being merged stay in the processor's cache; each pass puts the same leaves. Memory is kept between uses. One thread.
 class NodeList {
  public:
+  // Starts with no node and one pass over all rows.
   void reset(std::uint32_t rows, std::uint32_t d);
+  // Starts a pass over rows [begin, begin + count).
+  void begin_rows(std::uint32_t begin, std::uint32_t count);
+
   std::uint32_t rows() const { return rows_; }
   std::uint32_t d() const { return d_; }
   std::size_t size() const { return names_.size(); }
   TreeNode operator[](std::size_t i) const { return {names_[i], partial_in(slot(i), rows_, d_)}; }
 
-  // Room for one more tree leaf, right of all before: fill the span, for all rows, then call merge_siblings.
+  // Makes room for one more tree leaf, right of all before; fill the span, which holds the rows of this pass.
   PartialSpan add_leaf(std::uint32_t tree_leaf);
   // Merges the last two nodes while they are siblings.
   void merge_siblings(const AttentionKernels& kernels);
@@ -55,11 +60,14 @@ class NodeList {
  private:
   float* slot(std::size_t i) { return floats_.data() + i * partial_floats(rows_, d_); }
   const float* slot(std::size_t i) const { return floats_.data() + i * partial_floats(rows_, d_); }
+  PartialSpan pass_rows(std::size_t i) { return rows_from(partial_in(slot(i), rows_, d_), pass_begin_, d_); }
 
   std::vector<NodeName> names_;
   std::vector<float> floats_;
   std::uint32_t rows_ = 0;
   std::uint32_t d_ = 0;
+  std::uint32_t pass_begin_ = 0;
+  std::uint32_t pass_count_ = 0;
 };
 
 // Folds nodes, from any holders and in any order, into the partial of the whole tree: the same bits as if one process

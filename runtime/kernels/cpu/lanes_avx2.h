@@ -52,6 +52,10 @@ inline F32x16 load_i8(const std::int8_t* from) {
   };
   return {widen(from), widen(from + 8)};
 }
+inline F32x16 broadcast_f16(std::uint16_t h) {
+  const __m256 all = _mm256_cvtph_ps(_mm_set1_epi16(static_cast<short>(h)));
+  return {all, all};
+}
 inline void store_f16(std::uint16_t* to, F32x16 a) {
   const auto narrow = [](__m256 x) {  // the limit comes first in max and min, so that a NaN passes through
     const __m256 above = _mm256_max_ps(_mm256_set1_ps(-65504.0f), x);

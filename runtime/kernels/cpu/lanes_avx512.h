@@ -38,6 +38,9 @@ inline F32x16 load_i8(const std::int8_t* from) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
 }
+inline F32x16 broadcast_f16(std::uint16_t h) {
+  return {_mm512_cvtph_ps(_mm256_set1_epi16(static_cast<short>(h)))};
+}
 inline void store_f16(std::uint16_t* to, F32x16 a) {
   // The limit comes first in max and min, so that a NaN passes through.
   const __m512 above = _mm512_max_ps(_mm512_set1_ps(-65504.0f), a.all);

@@ -96,6 +96,7 @@ inline F32x16 load_bf16(const std::uint16_t* from) {
 inline F32x16 load_i8(const std::int8_t* from) {
   return per_lane([from](unsigned l) { return static_cast<float>(from[l]); });
 }
+inline F32x16 broadcast_f16(std::uint16_t h) { return broadcast(widen_f16(h)); }
 inline void store_f16(std::uint16_t* to, F32x16 a) {
   for (unsigned l = 0; l < 16; ++l) to[l] = narrow_f16(a.lane[l]);
 }

@@ -1,0 +1,115 @@
+#pragma once
+
+// Prefill: up to kRowsMax rows against one leaf. K and V are widened once into f32 panels; then both products are the
+// same register tile, C[rows][16 * kTileVectors] = chain over k of A[row][k] * B[k][...]: for Q K^T k is the dimension
+// and B a panel of keys, for P V k is the position and B a panel of columns.
+
+namespace longshore::attention {
+namespace {
+
+inline constexpr std::uint32_t kPanel = kTileVectors * kLanes;
+
+struct Tile {
+  const float* a;       // row r, step k at r * a_stride + k
+  std::size_t a_stride;
+  const float* b;       // step k at k * 16 * kVectors
+  KeyRange steps;
+  float* c;             // row r at r * c_stride
+  std::size_t c_stride;
+  float last;           // added to each result: -0 changes nothing, +0 makes -0 into +0
+};
+
+template <unsigned kRows, unsigned kVectors>
+inline void multiply_tile(const Tile& tile) {
+  F32x16 sum[kRows][kVectors];
+  for (unsigned r = 0; r < kRows; ++r)
+    for (unsigned n = 0; n < kVectors; ++n) sum[r][n] = zero();
+  for (std::uint32_t k = tile.steps.begin; k < tile.steps.end; ++k) {
+    F32x16 b[kVectors];
+    for (unsigned n = 0; n < kVectors; ++n) b[n] = load(tile.b + (k * kVectors + n) * kLanes);
+    for (unsigned r = 0; r < kRows; ++r) {
+      const F32x16 a = broadcast(tile.a[r * tile.a_stride + k]);
+      for (unsigned n = 0; n < kVectors; ++n) sum[r][n] = fma(a, b[n], sum[r][n]);
+    }
+  }
+  for (unsigned r = 0; r < kRows; ++r)
+    for (unsigned n = 0; n < kVectors; ++n)
+      store(tile.c + r * tile.c_stride + n * kLanes, add(sum[r][n], broadcast(tile.last)));
+}
+
+template <unsigned kRows, unsigned kVectors>
+inline void multiply_rows(std::uint32_t rows, const Tile& tile) {
+  if (rows == kRows) {
+    multiply_tile<kRows, kVectors>(tile);
+  } else if constexpr (kRows > 1) {
+    multiply_rows<kRows - 1, kVectors>(rows, tile);
+  }
+}
+
+// Widens the groups of keys [panel, panel + kTileVectors) to [d][kPanel].
+template <typename Codec>
+inline void widen_keys(const LeafTask& task, std::uint32_t first_group, float* to) {
+  for (unsigned g = 0; g < kTileVectors; ++g) {
+    for (std::uint32_t part = 0; part < task.d / kLanes; ++part) {
+      typename Codec::Keys keys;
+      keys.open(task.block, task.d, first_group + g, part);
+      for (std::uint32_t i = 0; i < kLanes; ++i)
+        store(to + (part * kLanes + i) * kPanel + g * kLanes, keys.load(i));
+    }
+  }
+}
+
+// Widens columns [column, column + width) of positions to [128][width].
+template <typename Codec>
+inline void widen_values(const LeafTask& task, KeyRange positions, std::uint32_t column, std::uint32_t width, float* to) {
+  for (std::uint32_t j = positions.begin; j < positions.end; ++j) {
+    const typename Codec::Values values(task.block, task.d, j);
+    for (std::uint32_t c = 0; c < width; c += kLanes) store(to + j * width + c, values.load(column + c));
+  }
+}
+
+template <typename Codec>
+void attend_many_rows(const LeafTask& task, PartialSpan out, float* scratch) {
+  float* panel = scratch;                                           // at most [d or 128][kPanel]
+  float* logits = scratch + (task.d > kPositions ? task.d : kPositions) * kPanel;  // [R, 128]
+  const KeyRange seen = union_of(task.visible, task.rows);
+  const auto for_tiles = [&](auto body) {
+    for (std::uint32_t r = 0; r < task.rows; r += kTileRows) {
+      const std::uint32_t count = task.rows - r < kTileRows ? task.rows - r : kTileRows;
+      body(r, count, union_of(task.visible + r, count));
+    }
+  };
+
+  for (std::uint32_t key = seen.begin / kPanel * kPanel; key < seen.end; key += kPanel) {
+    widen_keys<Codec>(task, key / kLanes, panel);
+    for_tiles([&](std::uint32_t r, std::uint32_t count, KeyRange range) {
+      if (range.end <= key || range.begin >= key + kPanel) return;
+      multiply_rows<kTileRows, kTileVectors>(
+          count, {task.q + r * task.d, task.d, panel, {0, task.d}, logits + r * kPositions + key, kPositions, -0.0f});
+    });
+  }
+  for_tiles([&](std::uint32_t first, std::uint32_t count, KeyRange range) {
+    for (std::uint32_t r = first; r < first + count; ++r) {
+      const RowSums sums = softmax_row(logits + r * kPositions, task.visible[r], range.begin / kLanes,
+                                       (range.end + kLanes - 1) / kLanes, task.softcap);
+      out.max[r] = sums.max;
+      out.weight[r] = sums.weight;
+    }
+  });
+  for (std::uint32_t column = 0; column < task.d;) {
+    const std::uint32_t width = task.d - column < kPanel ? kLanes : kPanel;
+    widen_values<Codec>(task, seen, column, width, panel);
+    for_tiles([&](std::uint32_t r, std::uint32_t count, KeyRange range) {
+      const Tile tile{logits + r * kPositions, kPositions, panel, range, out.sum + r * task.d + column, task.d, 0.0f};
+      if (width == kPanel) {
+        multiply_rows<kTileRows, kTileVectors>(count, tile);
+      } else {
+        multiply_rows<kTileRows, 1>(count, tile);
+      }
+    });
+    column += width;
+  }
+}
+
+}  // namespace
+}  // namespace longshore::attention

@@ -1,0 +1,70 @@
+#pragma once
+
+// K and V of one block as f32 lanes, for each type of KvLayout (runtime/kv/kv_codec.h has the picture). Widening is
+// exact, also of q8_0 (int8 times f16 needs 19 bits), so one order of arithmetic serves every type.
+
+namespace longshore::attention {
+namespace {
+
+using namespace longshore::kernels;
+
+inline constexpr std::uint32_t kPositions = 128;   // of a leaf
+inline constexpr std::uint32_t kKeyGroups = kPositions / kLanes;
+inline constexpr std::uint32_t kScaleSpan = 32;    // dimensions that share a scale in q8_0
+
+// Each codec has: half_bytes(d), of K or of V of a block; Keys, which opens dimensions [16 * part, 16 * part + 16) of one
+// group of 16 keys and loads dimension 16 * part + i of all of them; Values, which loads columns [c, c + 16) of a position.
+template <typename T, F32x16 (*kLoad)(const T*)>
+struct PlainCodec {
+  static std::size_t half_bytes(std::uint32_t d) { return std::size_t{kPositions} * d * sizeof(T); }
+
+  struct Keys {
+    const T* from;
+    void open(const std::byte* block, std::uint32_t d, std::uint32_t group, std::uint32_t part) {
+      from = reinterpret_cast<const T*>(block) + (std::size_t{group} * d + part * kLanes) * kLanes;
+    }
+    F32x16 load(std::uint32_t i) const { return kLoad(from + i * kLanes); }
+  };
+
+  struct Values {
+    const T* from;
+    Values(const std::byte* block, std::uint32_t d, std::uint32_t position)
+        : from(reinterpret_cast<const T*>(block) + (std::size_t{kPositions} + position) * d) {}
+    F32x16 load(std::uint32_t c) const { return kLoad(from + c); }
+  };
+};
+
+inline F32x16 load_f32(const float* from) { return load(from); }
+
+using F32Codec = PlainCodec<float, load_f32>;
+using F16Codec = PlainCodec<std::uint16_t, load_f16>;
+using Bf16Codec = PlainCodec<std::uint16_t, load_bf16>;
+
+struct Q8Codec {
+  static std::size_t half_bytes(std::uint32_t d) { return std::size_t{kPositions} * (d + d / kScaleSpan * 2); }
+
+  struct Keys {
+    F32x16 scale;
+    const std::int8_t* from;
+    void open(const std::byte* block, std::uint32_t d, std::uint32_t group, std::uint32_t part) {
+      const std::byte* group_bytes = block + group * (half_bytes(d) / kKeyGroups);
+      scale = load_f16(reinterpret_cast<const std::uint16_t*>(group_bytes) + part / 2 * kLanes);
+      from = reinterpret_cast<const std::int8_t*>(group_bytes) + d / kScaleSpan * kLanes * 2 + part * kLanes * kLanes;
+    }
+    F32x16 load(std::uint32_t i) const { return mul(load_i8(from + i * kLanes), scale); }
+  };
+
+  struct Values {
+    const std::uint16_t* scales;
+    const std::int8_t* from;
+    Values(const std::byte* block, std::uint32_t d, std::uint32_t position) {
+      const std::byte* half = block + half_bytes(d);
+      scales = reinterpret_cast<const std::uint16_t*>(half) + position * (d / kScaleSpan);
+      from = reinterpret_cast<const std::int8_t*>(half) + kPositions * (d / kScaleSpan) * 2 + std::size_t{position} * d;
+    }
+    F32x16 load(std::uint32_t c) const { return mul(load_i8(from + c), broadcast_f16(scales[c / kScaleSpan])); }
+  };
+};
+
+}  // namespace
+}  // namespace longshore::attention
