@@ -29,6 +29,12 @@ struct TransferOptions {
   void* stream = nullptr;  // cudaStream_t where target_kind is kCuda
 };
 
+struct Capabilities;
+// The part of `Transport::prepare` that is the same everywhere. Errors: kInvalidArgument.
+Result<void> check_transfer(std::span<const TransferPiece> pieces,
+                            const TransferOptions& options,
+                            const Capabilities& capabilities);
+
 enum class TransferState { kPrepared, kPosted, kDone, kFailed };
 
 // One prepared, posted, polled pull of a list of pieces from one peer. Pieces arrive in any order; all of them have
