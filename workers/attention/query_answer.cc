@@ -1,0 +1,142 @@
+// How queries are answered: which leaves, attended on which threads, and what goes back.
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/log.h"
+#include "workers/attention/attention_node.h"
+
+namespace longshore::attention_node {
+namespace {
+
+constexpr std::size_t kLeavesPerPart = 8;  // worth a task of their own
+constexpr std::size_t kPartsMax = 16;
+
+}  // namespace
+
+void AttentionNode::on_query(transport::PeerId peer, std::span<const std::byte> frame) {
+  const SystemClock clock;
+  const TimePoint start = clock.now();
+  const Result<wire::AttentionQuery> query = wire::decode_attention_query(frame);
+  if (!query) {
+    log::warn("{}: closing a peer whose query cannot be read: {}", name_, query.error().message);
+    on_peer_lost(peer, query.error());
+    transport_.close(peer);
+    return;
+  }
+  if (const std::optional<Error> wrong = check(*query)) {
+    send(peer, wire::encode_refusal({query->generation, query->step, query->ask, query->layer, query->group,
+                                     query->head_dim},
+                                    *wrong, transport_.messages()));
+    return;
+  }
+  if (answers_.size() < query->items.size()) answers_.resize(query->items.size());
+  std::vector<std::optional<Error>> errors(query->items.size());
+  for (std::size_t i = 0; i < query->items.size(); ++i) errors[i] = find_leaves(peer, *query, i);
+  attend(*query, errors);
+  send(peer, reply(*query, errors));
+  queries_.add();
+  attend_seconds_.observe(std::chrono::duration<double>(clock.now() - start).count());
+}
+
+std::optional<Error> AttentionNode::check(const wire::AttentionQuery& query) const {
+  if (query.layer >= model_.layers || query.group != model_.group || query.head_dim != model_.head_dim)
+    return make_error(ErrorCode::kInvalidArgument, "a query of layer ", query.layer, ", group ", query.group,
+                      ", head dim ", query.head_dim, " does not fit the model");
+  for (const wire::QueryItem& item : query.items)
+    for (std::uint32_t head : item.kv_heads)
+      if (head >= model_.kv_heads)
+        return make_error(ErrorCode::kInvalidArgument, "a query names KV head ", head, "; the model has ",
+                          model_.kv_heads);
+  return std::nullopt;
+}
+
+std::optional<Error> AttentionNode::find_leaves(transport::PeerId peer, const wire::AttentionQuery& query,
+                                                std::size_t index) {
+  const wire::QueryItem& item = query.items[index];
+  std::vector<Answer>& answers = answers_[index];
+  if (answers.size() < item.kv_heads.size()) answers.resize(item.kv_heads.size());
+  for (std::size_t h = 0; h < item.kv_heads.size(); ++h) {
+    const Result<void> found = held_.find(peer, item.sequence, item.epoch, query.layer, item.kv_heads[h], item.leaf_end,
+                                          answers[h].held);
+    if (!found) return found.error();
+    bytes_read_.add(static_cast<double>(answers[h].held.size() * store_.layout().block_bytes()));
+  }
+  return std::nullopt;
+}
+
+void AttentionNode::attend(const wire::AttentionQuery& query, std::vector<std::optional<Error>>& errors) {
+  std::size_t heads = 0;
+  for (const wire::QueryItem& item : query.items) heads += item.kv_heads.size();
+  const std::size_t wanted = pool_.threads() == 1 ? 1 : (4 * pool_.threads() + heads - 1) / std::max<std::size_t>(1, heads);
+
+  std::vector<Unit> units;
+  for (std::size_t i = 0; i < query.items.size(); ++i) {
+    if (errors[i]) continue;
+    for (std::size_t h = 0; h < query.items[i].kv_heads.size(); ++h) {
+      Answer& answer = answers_[i][h];
+      const std::size_t parts =
+          std::clamp<std::size_t>(answer.held.size() / kLeavesPerPart, 1, std::min(kPartsMax, wanted));
+      answer.cuts.resize(parts + 1);
+      attention::cut_aligned({0, static_cast<std::uint32_t>(answer.held.size())}, answer.cuts);
+      answer.nodes.resize(std::max(answer.nodes.size(), parts));
+      for (std::size_t part = 0; part < parts; ++part) units.push_back({i, h, part});
+    }
+  }
+
+  const attention::AttendShape shape{store_.layout(), model_.group, 0, model_.softcap};
+  const std::size_t head_width = std::size_t{model_.group} * model_.head_dim;
+  std::vector<std::optional<Error>> unit_errors(units.size());
+  pool_.for_each(units.size(), 1, [&](std::size_t begin, std::size_t end, unsigned worker) {
+    for (std::size_t u = begin; u < end; ++u) {
+      const wire::QueryItem& item = query.items[units[u].item];
+      Answer& answer = answers_[units[u].item][units[u].head];
+      const attention::Queries rows{item.q.data() + units[u].head * item.tokens * head_width, head_width, item.position,
+                                    item.tokens};
+      const std::size_t first = answer.cuts[units[u].part], last = answer.cuts[units[u].part + 1];
+      attention::NodeList& nodes = answer.nodes[units[u].part];
+      nodes.reset(item.tokens * model_.group, model_.head_dim);
+      const Result<void> attended = attention::attend_range(
+          kernels_, shape, rows, std::span(answer.held).subspan(first, last - first), nodes, scratch_[worker]);
+      if (!attended) unit_errors[u] = attended.error();
+    }
+  });
+  for (std::size_t u = 0; u < units.size(); ++u)
+    if (unit_errors[u]) errors[units[u].item] = unit_errors[u];
+}
+
+transport::Message AttentionNode::reply(const wire::AttentionQuery& query,
+                                        const std::vector<std::optional<Error>>& errors) {
+  wire::AttentionReplyWriter writer(
+      {query.generation, query.step, query.ask, query.layer, query.group, query.head_dim});
+  std::vector<attention::TreeNode> sources;
+  std::vector<std::uint32_t> rows;
+  for (std::size_t i = 0; i < query.items.size(); ++i) {
+    const wire::QueryItem& item = query.items[i];
+    if (errors[i]) {
+      writer.add_failed_item(item.sequence, item.epoch, *errors[i]);
+      continue;
+    }
+    writer.add_item(item.sequence, item.epoch, item.tokens);
+    for (std::size_t h = 0; h < item.kv_heads.size(); ++h) {
+      const Answer& answer = answers_[i][h];
+      for (std::size_t part = 0; part + 1 < answer.cuts.size(); ++part)
+        for (std::size_t n = 0; n < answer.nodes[part].size(); ++n) {
+          sources.push_back(answer.nodes[part][n]);
+          rows.push_back(item.tokens * model_.group);
+          writer.add_node(item.kv_heads[h], sources.back().name.level, sources.back().name.index);
+        }
+    }
+  }
+  writer.lay_out(transport_.messages());
+  for (std::size_t n = 0; n < sources.size(); ++n) {
+    const wire::AttentionReplyWriter::Node node = writer.node(n);
+    const attention::PartialView& partial = sources[n].partial;
+    std::memcpy(node.sum.data(), partial.sum, sizeof(float) * rows[n] * model_.head_dim);
+    std::memcpy(node.max.data(), partial.max, sizeof(float) * rows[n]);
+    std::memcpy(node.weight.data(), partial.weight, sizeof(float) * rows[n]);
+  }
+  return writer.finish();
+}
+
+}  // namespace longshore::attention_node

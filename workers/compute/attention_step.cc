@@ -1,0 +1,308 @@
+#include "workers/compute/attention_step.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <map>
+
+#include "runtime/base/check.h"
+
+namespace longshore::compute {
+namespace {
+
+// Leaves of T that are worth a task of their own: about 50 us of reading at d = 128.
+constexpr std::uint32_t kLeavesPerPart = 8;
+constexpr std::uint32_t kPartsMax = 16;
+
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+}  // namespace
+
+AttentionStep::AttentionStep(const model::ModelConfig& config, const attention::AttentionKernels& kernels,
+                             ThreadPool& pool, kv::KvStore& store, SequenceBlocks& blocks, Holders* holders,
+                             Duration reply_deadline)
+    : config_(config),
+      kernels_(kernels),
+      pool_(pool),
+      store_(store),
+      blocks_(blocks),
+      holders_(holders),
+      reply_deadline_(reply_deadline),
+      workers_(pool.threads()),
+      remote_partials_(config.layers, 0) {
+  for (Worker& worker : workers_) worker.scratch.reserve(shape(0));
+}
+
+attention::AttendShape AttentionStep::shape(std::uint32_t layer) const {
+  return {store_.layout(), config_.group(), config_.window[layer], config_.attention_softcap};
+}
+
+attention::Queries AttentionStep::queries(const AttendedGroup& group, std::uint32_t head,
+                                          const model::Activations& a) const {
+  const std::size_t width = std::size_t{config_.query_heads} * config_.head_dim;
+  const std::size_t head_width = std::size_t{config_.group()} * config_.head_dim;
+  return {a.queries.data() + group.rows.row * width + head * head_width, width, group.rows.position,
+          group.rows.tokens};
+}
+
+void AttentionStep::begin(StepId step, std::vector<AttendedGroup> groups) {
+  step_ = step;
+  groups_ = std::move(groups);
+  has_remote_ = std::any_of(groups_.begin(), groups_.end(), [](const AttendedGroup& g) { return g.remote_end > 1; });
+  CHECK(!has_remote_ || holders_ != nullptr) << "leaves are elsewhere and nobody can be asked";
+
+  // Where there are fewer groups and heads than would keep the threads busy, long runs of leaves are cut.
+  std::uint32_t leaves_longest = 0;
+  for (const AttendedGroup& group : groups_)
+    leaves_longest = std::max(leaves_longest, leaf_of(group.rows.position) + 1 - group.remote_end);
+  const std::size_t tasks = std::max<std::size_t>(1, groups_.size() * config_.kv_heads);
+  const std::size_t wanted = pool_.threads() == 1 ? 1 : (4 * pool_.threads() + tasks - 1) / tasks;
+  parts_ = std::clamp<std::uint32_t>(leaves_longest / kLeavesPerPart, 1,
+                                     std::min<std::uint32_t>(kPartsMax, static_cast<std::uint32_t>(wanted)));
+
+  units_.clear();
+  for (std::uint32_t g = 0; g < groups_.size(); ++g)
+    for (std::uint32_t head = 0; head < config_.kv_heads; ++head)
+      for (std::uint32_t part = 0; part < parts_; ++part) units_.push_back({g, head, part});
+  unit_errors_.assign(units_.size(), std::nullopt);
+  if (partials_.size() < tasks) partials_.resize(tasks);
+  if (others_.size() < tasks) others_.resize(tasks);
+  if (parts_nodes_.size() < tasks * (parts_ - 1)) parts_nodes_.resize(tasks * (parts_ - 1));
+}
+
+void AttentionStep::send_queries(std::uint32_t layer, const model::Activations& a) {
+  struct Item {
+    std::uint32_t group;
+    std::vector<std::uint32_t> heads;
+  };
+  std::map<NodeId, std::vector<Item>> items;
+  for (std::uint32_t g = 0; g < groups_.size(); ++g) {
+    const AttendedGroup& group = groups_[g];
+    if (group.error) continue;
+    const SequenceState& sequence = *group.sequence;
+    for (std::uint32_t head = 0; head < config_.kv_heads; ++head) {
+      // A pattern of n entries shows all its nodes within n stripes.
+      const std::size_t stripes = sequence.plan->holders[head].size();
+      for (std::uint32_t leaf = 1, s = 0; leaf < group.remote_end && s < stripes; leaf += sequence.stripe, ++s) {
+        std::vector<Item>& of_node = items[sequence.plan->holder(head, leaf, sequence.stripe)];
+        if (of_node.empty() || of_node.back().group != g) of_node.push_back({g, {}});
+        std::vector<std::uint32_t>& heads = of_node.back().heads;
+        if (heads.empty() || heads.back() != head) heads.push_back(head);
+      }
+    }
+  }
+
+  asked_.clear();
+  const std::size_t width = std::size_t{config_.query_heads} * config_.head_dim;
+  const std::size_t head_width = std::size_t{config_.group()} * config_.head_dim;
+  for (const auto& [node, of_node] : items) {
+    Asked asked{node, holders_->next_ask(), {}};
+    wire::AttentionQueryWriter writer({groups_[of_node.front().group].sequence->plan->generation, step_, asked.ask, layer,
+                                       config_.group(), config_.head_dim});
+    for (const Item& item : of_node) {
+      const AttendedGroup& group = groups_[item.group];
+      writer.add_item({group.sequence->start.sequence, group.sequence->start.epoch, group.rows.position,
+                       group.rows.tokens, group.remote_end, item.heads, {}});
+      asked.groups.push_back(item.group);
+    }
+    writer.lay_out(holders_->transport().messages());
+    for (std::size_t i = 0; i < of_node.size(); ++i) {
+      const RowGroup& rows = groups_[of_node[i].group].rows;
+      float* q = writer.q(i).data();
+      for (std::uint32_t head : of_node[i].heads)
+        for (std::uint32_t t = 0; t < rows.tokens; ++t, q += head_width)
+          std::memcpy(q, a.queries.data() + (rows.row + t) * width + head * head_width, head_width * sizeof(float));
+    }
+    holders_->send_query(node, asked.ask, writer.finish());
+    asked_.push_back(std::move(asked));
+  }
+  holders_->poll();  // lets the transport start what it could not send at once
+}
+
+void AttentionStep::attend(std::uint32_t layer, model::Activations& a, StepTiming& timing) {
+  const SystemClock clock;
+  const TimePoint start = clock.now();
+  append(layer, a);
+  attend_here(layer, a);
+  timing.attention += seconds(clock.now() - start);
+  if (has_remote(layer)) receive(layer, timing);
+  const TimePoint merging = clock.now();
+  merge(layer, a);
+  zero_failed(a);
+  timing.merge += seconds(clock.now() - merging);
+}
+
+void AttentionStep::append(std::uint32_t layer, const model::Activations& a) {
+  const std::size_t d = config_.head_dim;
+  const std::size_t width = config_.kv_heads * d;
+  std::vector<std::optional<Error>> errors(groups_.size() * config_.kv_heads);
+  pool_.for_each(errors.size(), 2, [&](std::size_t begin, std::size_t end, unsigned) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const AttendedGroup& group = groups_[i / config_.kv_heads];
+      const auto head = static_cast<std::uint32_t>(i % config_.kv_heads);
+      if (group.error) continue;
+      const std::optional<BlockId> block = group.sequence->table.at(leaf_of(group.rows.position), layer, head);
+      CHECK(block) << "a row's own leaf has no block";
+      const std::size_t first = group.rows.row * width + head * d;
+      const Result<void> appended =
+          kv::append(store_.layout(), store_.block(*block), group.rows.position % kLeafTokens, group.rows.tokens,
+                     {a.keys.data() + first, width}, {a.values.data() + first, width});
+      if (!appended) errors[i] = appended.error();
+    }
+  });
+  for (std::size_t i = 0; i < errors.size(); ++i)
+    if (errors[i])
+      groups_[i / config_.kv_heads].error =
+          make_error(ErrorCode::kInternal, "layer ", layer, ": K or V of sequence ",
+                     groups_[i / config_.kv_heads].sequence->start.sequence.value, ": ", errors[i]->message);
+}
+
+void AttentionStep::attend_here(std::uint32_t layer, model::Activations& a) {
+  pool_.for_each(units_.size(), 1, [&](std::size_t begin, std::size_t end, unsigned worker) {
+    for (std::size_t u = begin; u < end; ++u) {
+      unit_errors_[u].reset();
+      if (!groups_[units_[u].group].error) run_unit(layer, units_[u], a, workers_[worker]);
+    }
+  });
+  for (std::size_t u = 0; u < units_.size(); ++u)
+    if (unit_errors_[u] && !groups_[units_[u].group].error) groups_[units_[u].group].error = unit_errors_[u];
+}
+
+void AttentionStep::run_unit(std::uint32_t layer, const Unit& unit, model::Activations& a, Worker& worker) {
+  const AttendedGroup& group = groups_[unit.group];
+  const attention::AttendShape of_layer = shape(layer);
+  const attention::Queries q = queries(group, unit.head, a);
+  const std::uint32_t position = group.rows.position;
+  blocks_.held_leaves(*group.sequence, layer, unit.head, position, position + group.rows.tokens, group.remote_end,
+                      worker.held);
+
+  // Part 0 takes the hot leaves and the first piece of T, the others a piece each.
+  std::span<const attention::HeldLeaf> held = worker.held;
+  std::array<std::uint32_t, kPartsMax + 1> cuts{};
+  const attention::TreeRange range = attention::required_range(of_layer, position);
+  attention::TreeRange local = range;
+  if (config_.window[layer] == 0) local.begin = std::max(local.begin, group.remote_end - 1);
+  const bool cut = parts_ > 1 && !local.is_empty();
+  if (cut) attention::cut_aligned(local, std::span(cuts).first(parts_ + 1));
+  const auto first_at = [&](std::uint32_t tree_leaf) {  // index into held of the first leaf not before it
+    return static_cast<std::size_t>(
+        std::lower_bound(held.begin(), held.end(), tree_leaf + 1,
+                         [](const attention::HeldLeaf& leaf, std::uint32_t wanted) { return leaf.leaf < wanted; }) -
+        held.begin());
+  };
+
+  Result<void> done;
+  if (unit.part > 0) {
+    attention::NodeList& nodes = parts_nodes_[index(unit.group, unit.head) * (parts_ - 1) + unit.part - 1];
+    nodes.reset(group.rows.tokens * config_.group(), config_.head_dim);
+    if (!cut) return;
+    const std::size_t begin = first_at(cuts[unit.part]), end = first_at(cuts[unit.part + 1]);
+    done = attention::attend_range(kernels_, of_layer, q, held.subspan(begin, end - begin), nodes, worker.scratch);
+  } else {
+    const bool whole = is_whole(layer, unit.group);
+    attention::RowPartials& partials = whole ? worker.partials : partials_[index(unit.group, unit.head)];
+    std::vector<attention::HeldLeaf> own;
+    if (cut) {  // without the pieces of the other parts
+      const std::size_t begin = first_at(cuts[1]), end = first_at(cuts[parts_]);
+      own.assign(held.begin(), held.begin() + static_cast<std::ptrdiff_t>(begin));
+      own.insert(own.end(), held.begin() + static_cast<std::ptrdiff_t>(end), held.end());
+      held = own;
+    }
+    done = partials.attend_local(kernels_, of_layer, q, held, worker.scratch);
+    if (done && whole) {
+      const std::size_t width = std::size_t{config_.query_heads} * config_.head_dim;
+      float* out = a.attended.data() + group.rows.row * width + unit.head * std::size_t{config_.group()} * config_.head_dim;
+      done = partials.finish(kernels_, {}, out, width);
+    }
+  }
+  if (!done) unit_errors_[(std::size_t{unit.group} * config_.kv_heads + unit.head) * parts_ + unit.part] = done.error();
+}
+
+void AttentionStep::receive(std::uint32_t layer, StepTiming& timing) {
+  const SystemClock clock;
+  const TimePoint start = clock.now();
+  std::vector<std::uint64_t> asks;
+  for (const Asked& asked : asked_) asks.push_back(asked.ask);
+  holders_->wait_for_replies(asks, start + reply_deadline_);
+  timing.wait += seconds(clock.now() - start);
+  for (auto& nodes : others_) nodes.clear();
+  replies_.clear();
+  for (const Asked& asked : asked_) take_reply(layer, asked);
+}
+
+void AttentionStep::take_reply(std::uint32_t layer, const Asked& asked) {
+  const auto fail = [&](std::size_t item, ErrorCode code, const std::string& why) {
+    AttendedGroup& group = groups_[asked.groups[item]];
+    if (!group.error)
+      group.error = make_error(code, "attention node ", asked.node.value, ", layer ", layer, ": ", why);
+  };
+  const auto fail_all = [&](ErrorCode code, const std::string& why) {
+    for (std::size_t i = 0; i < asked.groups.size(); ++i) fail(i, code, why);
+  };
+  std::optional<transport::Message> message = holders_->take_reply(asked.ask);
+  if (!message) return fail_all(ErrorCode::kDataLoss, "the node is lost");
+  replies_.push_back(std::move(*message));
+  Result<wire::AttentionReply> reply = wire::decode_attention_reply(replies_.back().bytes());
+  if (!reply) return fail_all(ErrorCode::kDataLoss, reply.error().message);
+  if (reply->error) return fail_all(ErrorCode::kDataLoss, reply->error->message);
+  if (reply->layer != layer || reply->items.size() != asked.groups.size() || reply->group != config_.group() ||
+      reply->head_dim != config_.head_dim)
+    return fail_all(ErrorCode::kDataLoss, "the reply is to another question");
+  for (std::size_t i = 0; i < reply->items.size(); ++i) {
+    const wire::ReplyItem& item = reply->items[i];
+    const AttendedGroup& group = groups_[asked.groups[i]];
+    if (item.sequence != group.sequence->start.sequence || item.epoch != group.sequence->start.epoch ||
+        item.tokens != group.rows.tokens) {
+      fail(i, ErrorCode::kDataLoss, "the reply is about another sequence");
+      continue;
+    }
+    if (item.error) {
+      fail(i, ErrorCode::kDataLoss, item.error->message);
+      continue;
+    }
+    for (const wire::PartialNode& node : item.nodes) {
+      if (node.kv_head >= config_.kv_heads) {
+        fail(i, ErrorCode::kDataLoss, "the reply names a KV head that the model has not");
+        break;
+      }
+      others_[index(asked.groups[i], node.kv_head)].push_back(
+          {{node.level, node.index}, {node.sum.data(), node.max.data(), node.weight.data()}});
+      if (node.weight[0] > 0) ++remote_partials_[layer];
+    }
+  }
+}
+
+void AttentionStep::merge(std::uint32_t layer, model::Activations& a) {
+  const std::size_t width = std::size_t{config_.query_heads} * config_.head_dim;
+  const std::size_t head_width = std::size_t{config_.group()} * config_.head_dim;
+  std::vector<std::optional<Error>> errors(groups_.size() * config_.kv_heads);
+  pool_.for_each(errors.size(), 1, [&](std::size_t begin, std::size_t end, unsigned) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const auto g = static_cast<std::uint32_t>(i / config_.kv_heads);
+      const AttendedGroup& group = groups_[g];
+      if (group.error || is_whole(layer, g)) continue;
+      std::vector<attention::TreeNode>& others = others_[i];
+      if (!has_remote(layer)) others.clear();
+      for (std::uint32_t part = 1; part < parts_; ++part) {
+        const attention::NodeList& nodes = parts_nodes_[i * (parts_ - 1) + part - 1];
+        for (std::size_t n = 0; n < nodes.size(); ++n) others.push_back(nodes[n]);
+      }
+      float* out = a.attended.data() + group.rows.row * width + (i % config_.kv_heads) * head_width;
+      const Result<void> finished = partials_[i].finish(kernels_, others, out, width);
+      if (!finished) errors[i] = finished.error();
+    }
+  });
+  for (std::size_t i = 0; i < errors.size(); ++i)
+    if (errors[i] && !groups_[i / config_.kv_heads].error) groups_[i / config_.kv_heads].error = errors[i];
+}
+
+void AttentionStep::zero_failed(model::Activations& a) const {
+  const std::size_t width = std::size_t{config_.query_heads} * config_.head_dim;
+  for (const AttendedGroup& group : groups_) {
+    if (!group.error) continue;
+    float* rows = a.attended.data() + group.rows.row * width;
+    std::fill(rows, rows + group.rows.tokens * width, 0.0f);
+  }
+}
+
+}  // namespace longshore::compute

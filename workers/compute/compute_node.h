@@ -1,0 +1,111 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "runtime/attention/attention_kernels.h"
+#include "runtime/base/metrics.h"
+#include "runtime/base/result.h"
+#include "runtime/kv/kv_store.h"
+#include "runtime/model/decoder.h"
+#include "runtime/plan/placement_plan.h"
+#include "runtime/plan/step_batch.h"
+#include "runtime/plan/step_outcome.h"
+#include "runtime/sampling/sampler.h"
+#include "transport/transport.h"
+#include "workers/compute/attention_step.h"
+#include "workers/compute/block_push.h"
+#include "workers/compute/holders.h"
+#include "workers/compute/sequence_blocks.h"
+#include "workers/compute/sequence_state.h"
+
+namespace longshore::compute {
+
+struct ComputeOptions {
+  std::size_t rows_max = 512 + 64;  // tokens of one step: the chunk budget and a token of each running sequence
+  std::chrono::milliseconds reply_deadline{5000};  // the lease: a holder that is silent for longer is lost
+  std::string name = "compute-0";
+};
+
+// Sees the logits of every row whose logits were wanted, before anything is drawn. [V].
+using LogitObserver = std::function<void(SequenceId, std::uint32_t position, std::span<const float> logits)>;
+
+// One compute node: weights, the hot tail of every sequence, attention dispatch, merge, sampling. Executes one
+// StepBatch at a time. Thread: one, which also owns the transport.
+class ComputeNode {
+ public:
+  // `transport` is null where there are no attention nodes. The store may be shared with attention nodes of the
+  // process. `model` is the SHA-256 of the model file. All references outlive the node.
+  // Errors: kResourceExhausted, and those of registering the store's memory.
+  static Result<std::unique_ptr<ComputeNode>> create(const model::Decoder& decoder, kv::KvStore& store,
+                                                     const Sha256& model, transport::Transport* transport,
+                                                     const ComputeOptions& options, const Clock& clock);
+  ~ComputeNode();
+
+  // Meets an attention node that plans may name from here on. Errors: those of Holders::connect.
+  Result<void> connect(const NodeDescriptor& node);
+  // Sequences that start from here on are placed by this plan. Errors: kInvalidArgument when it does not fit the model,
+  // kFailedPrecondition when it names a node that is not connected.
+  Result<void> set_plan(std::shared_ptr<const PlacementPlan> plan);
+  const PlacementPlan& plan() const { return *plan_; }
+
+  // Requires: at most rows_max tokens in all. An entry that cannot be computed carries its error in the outcome; the
+  // others are not touched by it.
+  StepOutcome execute(const StepBatch& batch);
+
+  // Takes in acknowledgements and losses between steps; `execute` does the same.
+  void poll();
+  void observe_logits(LogitObserver observer) { observer_ = std::move(observer); }
+
+  const model::ModelConfig& config() const { return decoder_.config(); }
+  const std::vector<std::uint64_t>& remote_partials() const { return attention_.remote_partials(); }
+  // Leaves of a sequence that only its holders have: [1, this).
+  std::uint32_t released_end(SequenceId sequence) const;
+  // Blocks of full leaves that wait for a holder's answer.
+  std::size_t open_offers() const { return push_ ? push_->open_offers() : 0; }
+  std::size_t sequences() const { return sequences_.size(); }
+
+ private:
+  struct Running {  // a sequence and what sampling needs of it
+    SequenceState state;
+    sampling::TokenHistory history;
+    bool lost = false;  // a node that had the only copy of some leaf is gone
+  };
+
+  ComputeNode(const model::Decoder& decoder, kv::KvStore& store, const Sha256& model, transport::Transport* transport,
+              const ComputeOptions& options, const Clock& clock, model::Activations activations);
+
+  void start(const SequenceStart& start);
+  void release(SequenceId sequence);
+  std::optional<Error> admit(const StepEntry& entry);
+  bool make_room(Running& running, std::uint32_t first, std::uint32_t end);
+  std::vector<AttendedGroup> attended_groups(const StepBatch& batch, const StepRows& rows);
+  void compute_layers(const StepRows& rows, StepTiming& timing);
+  void finish_entries(const StepBatch& batch, StepOutcome& outcome);
+  void sample(const StepBatch& batch, const StepRows& rows, StepOutcome& outcome);
+  void score_row(const StepBatch& batch, const LogitRow& row, std::span<const float> logits, unsigned worker,
+                 EntryOutcome& outcome);
+
+  const model::Decoder& decoder_;
+  kv::KvStore& store_;
+  ComputeOptions options_;
+  const Clock& clock_;
+  model::Activations activations_;
+  SequenceBlocks blocks_;
+  std::unique_ptr<Holders> holders_;
+  transport::MemoryRegion region_;
+  std::unique_ptr<BlockPush> push_;
+  AttentionStep attention_;
+  std::shared_ptr<const PlacementPlan> plan_;
+  std::unordered_map<SequenceId, Running> sequences_;
+  std::vector<sampling::Sampler> samplers_;  // [threads]
+  std::vector<float> logits_;                // [kLogitRows, V]
+  LogitObserver observer_;
+};
+
+}  // namespace longshore::compute

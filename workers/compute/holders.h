@@ -1,0 +1,86 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/ids.h"
+#include "runtime/base/result.h"
+#include "runtime/plan/node_descriptor.h"
+#include "transport/transport.h"
+#include "transport/wire/attention_messages.h"
+#include "transport/wire/block_messages.h"
+#include "transport/wire/session_messages.h"
+
+namespace longshore::compute {
+
+// The compute node's side of its connections to attention nodes: who is there, which questions are open, what was
+// acknowledged. Answers are matched by the number of the question and by the peer it went to; whatever fits no open
+// question (late, doubled, foreign) is dropped by its header and counted.
+// Thread: the compute thread, which owns the transport.
+class Holders final : public transport::Receiver {
+ public:
+  struct Acknowledgement {
+    NodeId node;
+    wire::BlockAck ack;
+  };
+
+  Holders(transport::Transport& transport, const wire::Hello& hello, const Clock& clock);
+
+  // Meets an attention node. Errors: kFailedPrecondition (another model, numerics or layout; named), kUnavailable,
+  // kDeadlineExceeded.
+  Result<void> connect(const NodeDescriptor& node, std::chrono::milliseconds deadline);
+  // Forgets a node: its messages are refused from here on.
+  void disconnect(NodeId node);
+  bool is_connected(NodeId node) const { return peers_.contains(node); }
+
+  transport::Transport& transport() { return transport_; }
+  // A number for the next question.
+  std::uint64_t next_ask() { return ++last_ask_; }
+
+  // Sends a query whose answer `take_reply` will give. A node that cannot be reached is lost.
+  void send_query(NodeId node, std::uint64_t ask, transport::Message query);
+  // Sends what needs no answer, or one that comes as an acknowledgement.
+  void send(NodeId node, transport::Message message);
+
+  // Waits until all these questions are answered or their nodes lost, at most until `deadline`; whoever has not
+  // answered by then is lost, too.
+  void wait_for_replies(std::span<const std::uint64_t> asks, TimePoint deadline);
+  // The answer to a question, once; nothing if its node was lost first.
+  std::optional<transport::Message> take_reply(std::uint64_t ask);
+
+  // Delivers what has arrived, without waiting.
+  void poll() { transport_.progress(*this); }
+  std::vector<Acknowledgement> take_acknowledgements() { return std::exchange(acknowledgements_, {}); }
+  std::vector<NodeId> take_lost() { return std::exchange(lost_, {}); }
+  std::uint64_t refused_messages() const { return refused_; }
+
+ private:
+  struct Question {
+    NodeId node;
+    std::optional<transport::Message> reply;
+    bool over = false;  // answered, or the node is lost
+  };
+
+  void on_message(transport::PeerId peer, transport::Message message) override;
+  void on_peer_lost(transport::PeerId peer, const Error& error) override;
+  void lose(NodeId node);
+
+  transport::Transport& transport_;
+  wire::Hello hello_;
+  const Clock& clock_;
+  std::uint64_t last_ask_ = 0;
+  std::map<NodeId, transport::PeerId> peers_;
+  std::map<transport::PeerId, NodeId> nodes_;
+  std::map<std::uint64_t, Question> questions_;
+  std::vector<Acknowledgement> acknowledgements_;
+  std::vector<NodeId> lost_;
+  std::uint64_t refused_ = 0;
+};
+
+}  // namespace longshore::compute

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "runtime/base/ids.h"
+#include "runtime/base/sha256.h"
+#include "runtime/blocks/block_table.h"
+#include "runtime/plan/leaf.h"
+#include "runtime/plan/placement_plan.h"
+#include "runtime/plan/step_batch.h"
+#include "workers/compute/hand_over.h"
+
+namespace longshore::compute {
+
+// What the compute node knows of one sequence. One thread.
+struct SequenceState {
+  SequenceState(const SequenceStart& sequence_start, std::shared_ptr<const PlacementPlan> placement,
+                std::uint32_t layers, std::uint32_t kv_heads)
+      : start(sequence_start),
+        plan(std::move(placement)),
+        stripe(plan->stripe(sequence_start.tokens_expected)),
+        table(layers, kv_heads) {}
+
+  SequenceStart start;
+  std::shared_ptr<const PlacementPlan> plan;  // under which its leaves are handed over, for its whole epoch
+  std::uint32_t stripe;                       // leaves per stripe of that plan
+  std::vector<TokenId> tokens;                // at positions [0, tokens.size()), all with K and V
+  std::vector<Sha256> names;                  // of its full leaves
+  blocks::BlockTable table;                   // blocks in this process's store
+  HandOver hand_over;
+
+  // Rows from here on are decode rows: their remote leaves are attended where they lie.
+  bool is_decoding(std::uint32_t position) const { return position >= start.prompt_tokens; }
+  std::uint32_t full_leaves() const { return static_cast<std::uint32_t>(tokens.size() / kLeafTokens); }
+};
+
+}  // namespace longshore::compute
