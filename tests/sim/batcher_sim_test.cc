@@ -1,0 +1,44 @@
+#include <gtest/gtest.h>
+
+#include "tests/sim/batcher_world.h"
+
+namespace longshore::sim {
+namespace {
+
+constexpr std::uint64_t kSeeds = 2000;
+
+TEST(BatcherSimTest, KeepsAllInvariantsUnderRandomSchedules) {
+  std::uint64_t steps = 0, cancels = 0, node_losses = 0, pauses = 0, recomputes = 0;
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    BatcherWorld world(seed);
+    const auto found = world.run();
+    if (!found.empty()) {
+      std::string text;
+      for (const std::string& line : found) text += line + "\n";
+      FAIL() << text << "replay with: sim_main --seed " << seed;
+    }
+    steps += world.steps();
+    cancels += world.cancels();
+    node_losses += world.node_losses();
+    pauses += world.batcher().counts().pauses;
+    recomputes += world.batcher().counts().recomputes;
+  }
+  // The schedules must have done what they are for.
+  EXPECT_GT(steps, 100'000u);
+  EXPECT_GT(cancels, 500u);
+  EXPECT_GT(node_losses, 500u);
+  EXPECT_GT(pauses, 500u);
+  EXPECT_GT(recomputes, 5'000u);
+  RecordProperty("steps", std::to_string(steps));
+}
+
+TEST(BatcherSimTest, ReplaysASeedExactly) {
+  BatcherWorld first(42), second(42);
+  EXPECT_TRUE(first.run().empty());
+  EXPECT_TRUE(second.run().empty());
+  EXPECT_EQ(first.steps(), second.steps());
+  EXPECT_EQ(first.batcher().counts().tokens_discarded, second.batcher().counts().tokens_discarded);
+}
+
+}  // namespace
+}  // namespace longshore::sim

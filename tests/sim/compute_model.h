@@ -1,0 +1,80 @@
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "runtime/base/random.h"
+#include "runtime/plan/leaf.h"
+#include "runtime/plan/step_batch.h"
+#include "runtime/plan/step_outcome.h"
+#include "tests/sim/pseudo_model.h"
+
+namespace longshore::sim {
+
+// Chances per entry of one step.
+struct FaultRates {
+  double data_loss = 0, aborted = 0, internal = 0;
+};
+
+// A compute node that does what it is told, without checking any of it: the checkers watch what it is told.
+class ComputeModel {
+ public:
+  struct Held {
+    SequenceEpoch epoch;
+    std::uint32_t rows = 0;
+    std::uint64_t state = 0;
+    std::uint64_t seed = 0;
+  };
+
+  StepOutcome run(const StepBatch& batch, const FaultRates& faults, Random& random) {
+    for (const SequenceStart& start : batch.starts) held_[start.sequence] = {start.epoch, 0, 0, start.sampling.seed};
+    for (const SequenceId released : batch.releases) held_.erase(released);
+    StepOutcome outcome;
+    outcome.id = batch.id;
+    for (const StepEntry& entry : batch.entries) outcome.entries.push_back(run(entry, faults, random));
+    outcome.kv_leaves_used = leaves_used();
+    return outcome;
+  }
+  void crash() { held_.clear(); }
+
+  const std::map<SequenceId, Held>& held() const { return held_; }
+  std::uint64_t leaves_used() const {
+    std::uint64_t leaves = 0;
+    for (const auto& [id, held] : held_) leaves += leaves_for(held.rows);
+    return leaves;
+  }
+
+ private:
+  EntryOutcome run(const StepEntry& entry, const FaultRates& faults, Random& random) {
+    EntryOutcome outcome;
+    outcome.sequence = entry.sequence;
+    outcome.epoch = entry.epoch;
+    const double draw = random.uniform();
+    if (draw < faults.data_loss) {
+      outcome.error = Error{ErrorCode::kDataLoss, "lost"};
+      outcome.position_lost = static_cast<std::uint32_t>(random.below(entry.position + 1));
+    } else if (draw < faults.data_loss + faults.aborted) {
+      outcome.error = Error{ErrorCode::kAborted, "another plan"};
+    } else if (draw < faults.data_loss + faults.aborted + faults.internal) {
+      outcome.error = Error{ErrorCode::kInternal, "broken"};
+    }
+    if (outcome.error) return outcome;
+
+    Held& held = held_[entry.sequence];
+    for (std::size_t i = 0; i < entry.tokens.size(); ++i) {
+      held.state = state_after(held.state, entry.tokens[i]);
+      ++held.rows;
+      const TokenId next = i + 1 < entry.tokens.size() ? entry.tokens[i + 1] : entry.next_token;
+      if (entry.score && next >= 0) outcome.scores.push_back({next, logprob_after(held.state, next), {}});
+    }
+    if (entry.sample) {
+      const TokenId token = token_after(held.state, held.seed, entry.draw);
+      outcome.sampled = ScoredToken{token, logprob_after(held.state, token), {}};
+    }
+    return outcome;
+  }
+
+  std::map<SequenceId, Held> held_;
+};
+
+}  // namespace longshore::sim
