@@ -21,7 +21,7 @@ template <typename T>
 Task<Result<T>> with_deadline(Task<Result<T>> task, Duration limit, std::string_view what) {
   using namespace boost::asio::experimental::awaitable_operators;
   boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, limit);
-  auto first = co_await (std::move(task) || timer.async_wait(kAsTuple));
+  auto first = co_await (as_root(std::move(task)) || timer.async_wait(kAsTuple));
   if (first.index() == 0) co_return std::get<0>(std::move(first));
   if (std::get<0>(std::get<1>(first))) co_return make_error(ErrorCode::kCancelled, what, " was cancelled");
   const auto limit_ms = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();

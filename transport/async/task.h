@@ -2,7 +2,9 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <utility>
 
 namespace longshore::async {
 
@@ -16,5 +18,18 @@ template <typename T>
 using Task = boost::asio::awaitable<T>;
 
 inline constexpr auto kAsTuple = boost::asio::as_tuple(boost::asio::use_awaitable);
+
+// Whether somebody asked the calling task to end.
+inline Task<bool> is_cancelled() {
+  const auto state = co_await boost::asio::this_coro::cancellation_state;
+  co_return state.cancelled() != boost::asio::cancellation_type::none;
+}
+
+// The task, as a root of its own: each operand of `&&` and `||` is one.
+template <typename T>
+Task<T> as_root(Task<T> task) {
+  co_await boost::asio::this_coro::throw_if_cancelled(false);
+  co_return co_await std::move(task);
+}
 
 }  // namespace longshore::async

@@ -2,7 +2,6 @@
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <exception>
 #include <utility>
 
@@ -11,14 +10,6 @@
 
 namespace longshore::async {
 namespace asio = boost::asio;
-namespace {
-
-Task<void> root(Task<void> task) {
-  co_await asio::this_coro::throw_if_cancelled(false);
-  co_await std::move(task);
-}
-
-}  // namespace
 
 TaskGroup::TaskGroup(asio::any_io_executor executor, std::string name, std::size_t tasks_max)
     : executor_(executor), name_(std::move(name)), tasks_max_(tasks_max), empty_(executor) {}
@@ -30,7 +21,7 @@ bool TaskGroup::spawn(Task<void> task) {
   const auto entry = tasks_.emplace(tasks_.end());
   // The completion handler runs once, on the executor, after the coroutine's frame is gone.
   asio::co_spawn(executor_,
-                 root(std::move(task)),
+                 as_root(std::move(task)),
                  asio::bind_cancellation_slot(
                      entry->slot(), [this, entry](std::exception_ptr failure) { ended(entry, failure); }));
   return true;
@@ -45,9 +36,8 @@ void TaskGroup::cancel() {
 Task<void> TaskGroup::wait() {
   while (!tasks_.empty()) {
     empty_.expires_at(asio::steady_timer::time_point::max());
-    const auto [cancelled] = co_await empty_.async_wait(kAsTuple);
-    const auto state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none) co_return;
+    co_await empty_.async_wait(kAsTuple);
+    if (co_await is_cancelled()) co_return;
   }
 }
 
