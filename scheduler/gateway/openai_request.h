@@ -42,7 +42,7 @@ struct GenerationFields {
 
 struct ChatRequest {
   GenerationFields fields;
-  std::vector<ChatMessage> messages;  // at least one
+  std::vector<text::ChatMessage> messages;  // at least one
 };
 
 using Prompt = std::variant<std::string, std::vector<TokenId>>;
