@@ -234,15 +234,14 @@ void Batcher::recover(Sequence& sequence, const Error& error, std::vector<Sequen
   restart(sequence);
 }
 
-std::vector<SequenceEvent> Batcher::on_node_lost(const Error& error) {
-  in_flight_.reset();
-  releases_.clear();
+std::vector<SequenceEvent> Batcher::on_node_lost(const Error& error, BatchSeen seen) {
   std::vector<SequenceEvent> events;
-  for (const SequenceId id : std::vector<SequenceId>(admitted_.begin(), admitted_.end())) {
-    Sequence& sequence = sequences_.at(id);
-    if (!sequence.started) continue;
-    recover(sequence, error, events);
-  }
+  if (in_flight_ && seen == BatchSeen::kYes)
+    for (const InFlightEntry& entry : in_flight_->entries)
+      if (const auto alive = sequences_.find(entry.sequence); alive != sequences_.end())
+        recover(alive->second, error, events);
+  in_flight_.reset();
+  for (const SequenceId id : admitted_) restart(sequences_.at(id));
   releases_.clear();  // whoever held them is gone
   return events;
 }

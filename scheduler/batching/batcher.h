@@ -30,6 +30,9 @@ struct BatcherCounts {
   std::uint64_t tokens_discarded = 0;  // rows that were computed and must be run again, for either reason
 };
 
+// Whether a lost node had seen the batch in flight. If so that batch may be what killed it.
+enum class BatchSeen { kNo, kYes };
+
 // Continuous batching with chunked prefill, for one compute node: holds the sequences by id and decides what each step
 // computes. It knows order but no time, so events alone determine what it does.
 //
@@ -61,8 +64,9 @@ class Batcher {
   std::vector<SequenceEvent> on_outcome(const StepOutcome& outcome);
 
   // The compute node is gone, with all it held and any batch in flight. Admitted sequences keep their room and start
-  // again under the next epoch, from their token ids; those that were lost too often end with `error`.
-  std::vector<SequenceEvent> on_node_lost(const Error& error);
+  // again under the next epoch, from their token ids. A loss counts against recomputes_max for the sequences of a batch
+  // that was seen; those beyond it end with `error`.
+  std::vector<SequenceEvent> on_node_lost(const Error& error, BatchSeen seen);
 
   // Ends all sequences with `error`.
   std::vector<SequenceEvent> fail_all(const Error& error);

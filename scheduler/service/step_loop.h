@@ -2,10 +2,10 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -25,6 +25,10 @@ struct StepLoopOptions {
   std::chrono::milliseconds compute_gone_max{10'000};
   // How often a gone node is tried again, and how long one wait for an outcome lasts before a stop is noticed.
   std::chrono::milliseconds retry_interval{100};
+  // A node that has not answered a step by then is taken for gone, whatever its lease says: no step is that long.
+  std::chrono::milliseconds step_max{600'000};
+  // How long stop() waits for a step that runs.
+  std::chrono::milliseconds stop_max{5'000};
 };
 
 // Errors: kInvalidArgument naming the option.
@@ -38,7 +42,8 @@ Result<void> validate(const StepLoopOptions& options);
 // while a step is computed. Callbacks run under it: hence no event after cancel() has returned.
 class StepLoop final : public GenerationService {
  public:
-  // `links` are borrowed and must outlive the loop; so must metrics and clock. Starts the threads.
+  // `links` are borrowed and must outlive the loop; so must metrics and clock. Starts the threads. A link without room
+  // (kv_leaf_capacity 0) is a node that is not there yet.
   // Errors: kInvalidArgument (an option; no links).
   static Result<std::unique_ptr<StepLoop>> create(const StepLoopOptions& options, std::vector<ComputeLink*> links,
                                                   Metrics& metrics, const Clock& clock);
@@ -71,13 +76,15 @@ class StepLoop final : public GenerationService {
 
   StepLoop(const StepLoopOptions& options, std::vector<ComputeLink*> links, Metrics& metrics, const Clock& clock);
   void run(Replica& replica);
-  bool step(Replica& replica, std::unique_lock<std::mutex>& lock);
-  Result<StepOutcome> compute(Replica& replica, StepBatch batch);
-  void on_lost(Replica& replica, const Error& error);
+  void step(Replica& replica, std::unique_lock<std::mutex>& lock);
+  Result<StepOutcome> await_outcome(Replica& replica, StepId id);
+  void on_lost(Replica& replica, const Error& error, batching::BatchSeen seen);
   void move_sequences(Replica& from);
+  Replica* least_loaded();
   void deliver(std::vector<batching::SequenceEvent> events);
   void end_all(const Error& error);
-  void refresh_gauges();
+  bool is_idle() const;
+  void refresh_metrics();
 
   const StepLoopOptions options_;
   const Clock& clock_;
@@ -89,7 +96,8 @@ class StepLoop final : public GenerationService {
   std::map<SequenceId, Client> clients_;
   SequenceId last_sequence_{0};
   bool draining_ = false;
-  bool stopping_ = false;
+  std::optional<TimePoint> stopping_since_;
+  std::mutex joining_;  // one stop() at a time
 };
 
 }  // namespace longshore::service

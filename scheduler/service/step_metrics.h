@@ -2,7 +2,8 @@
 
 #include <cstdint>
 #include <optional>
-#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/metrics.h"
@@ -31,7 +32,7 @@ class StepMetrics {
   void on_cancel();
   void on_step(const StepTiming& timing);
   void on_load(const batching::BatcherLoad& load, std::uint64_t leaves_used);
-  // Totals, which the batchers count.
+  // Totals since the start, of all replicas.
   void on_counts(const batching::BatcherCounts& counts);
 
  private:
@@ -49,6 +50,7 @@ class StepMetrics {
   Histogram& inter_token_;
   Histogram& request_time_;
   Histogram& queue_time_;
+  std::vector<std::pair<Histogram*, double StepTiming::*>> phases_;
 };
 
 }  // namespace longshore::service

@@ -152,7 +152,8 @@ void BatcherWorld::step() {
     ++node_losses_;
     node_.crash();
     for (const auto& checker : checkers_) checker->on_node_lost(*this);
-    take(batcher_.on_node_lost({ErrorCode::kUnavailable, "node lost"}));
+    const auto seen = random_.below(2) == 0 ? batching::BatchSeen::kYes : batching::BatchSeen::kNo;
+    take(batcher_.on_node_lost({ErrorCode::kUnavailable, "node lost"}, seen));
     return;
   }
   const StepOutcome outcome = node_.run(*batch, scenario_.faults, random_);

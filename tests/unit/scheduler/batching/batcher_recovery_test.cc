@@ -12,6 +12,7 @@ using testing::SizeIs;
 
 constexpr SequenceId kA{1}, kB{2};
 const Error kLost{ErrorCode::kDataLoss, "attention-1 is gone"};
+const Error kGone{ErrorCode::kUnavailable, "compute-0 is gone"};
 
 TEST(BatcherRecoveryTest, PausesTheYoungestWhenRoomEndsAndRunsItAgainLater) {
   auto options = small_options();
@@ -139,7 +140,7 @@ TEST(BatcherRecoveryTest, StartsAllAgainWhenTheComputeNodeIsLost) {
   ASSERT_TRUE(steps.batcher.add(kB, request_of(90, 5)).has_value());
   steps.step();
   steps.next();
-  EXPECT_THAT(steps.batcher.on_node_lost({ErrorCode::kUnavailable, "gone"}), IsEmpty());
+  EXPECT_THAT(steps.batcher.on_node_lost(kGone, BatchSeen::kYes), IsEmpty());
   EXPECT_FALSE(steps.batcher.has_in_flight());
   const StepBatch again = steps.step();
   EXPECT_THAT(again.starts, SizeIs(2));
@@ -149,16 +150,32 @@ TEST(BatcherRecoveryTest, StartsAllAgainWhenTheComputeNodeIsLost) {
   EXPECT_THAT(steps.tokens_of(kB), ElementsAre(100, 101, 102, 103, 104));
 }
 
+TEST(BatcherRecoveryTest, BlamesABatchOnlyForANodeThatSawIt) {
+  auto options = small_options();
+  options.recomputes_max = 1;
+  Steps steps(options);
+  ASSERT_TRUE(steps.batcher.add(kA, request_of(5, 5)).has_value());
+  for (int i = 0; i < 10; ++i) {
+    steps.next();
+    ASSERT_THAT(steps.batcher.on_node_lost(kGone, BatchSeen::kNo), IsEmpty());
+  }
+  steps.next();
+  ASSERT_THAT(steps.batcher.on_node_lost(kGone, BatchSeen::kYes), IsEmpty());
+  steps.next();
+  EXPECT_THAT(steps.batcher.on_node_lost(kGone, BatchSeen::kYes), SizeIs(1));
+  EXPECT_TRUE(steps.batcher.is_idle());
+}
+
 TEST(BatcherRecoveryTest, ScoresAPromptOnceThoughItIsRunTwice) {
   Steps steps(small_options());
   auto request = request_of(100, 3);
   request.score_prompt = true;
   ASSERT_TRUE(steps.batcher.add(kA, std::move(request)).has_value());
   steps.step();
-  (void)steps.batcher.on_node_lost({ErrorCode::kUnavailable, "gone"});  // in the middle of the prompt
+  (void)steps.batcher.on_node_lost(kGone, BatchSeen::kYes);  // in the middle of the prompt
   steps.step();
   steps.step();
-  (void)steps.batcher.on_node_lost({ErrorCode::kUnavailable, "gone"});  // after it
+  (void)steps.batcher.on_node_lost(kGone, BatchSeen::kYes);  // after it
   EXPECT_FALSE(steps.step().entries[0].score);
   steps.run_to_idle();
   std::size_t scores = 0;
@@ -172,7 +189,7 @@ TEST(BatcherRecoveryTest, MovesSequencesToAnotherReplica) {
   ASSERT_TRUE(lost.batcher.add(kA, request_of(5, 5)).has_value());
   lost.step();
   lost.step();
-  (void)lost.batcher.on_node_lost({ErrorCode::kUnavailable, "gone"});
+  (void)lost.batcher.on_node_lost(kGone, BatchSeen::kYes);
   for (Sequence& sequence : lost.batcher.give_up_all()) other.batcher.take_over(std::move(sequence));
   EXPECT_TRUE(lost.batcher.is_idle());
   EXPECT_EQ(lost.batcher.load().leaves_reserved, 0u);
