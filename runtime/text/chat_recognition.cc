@@ -77,7 +77,9 @@ std::optional<Traits> recognise_chatml(const TemplateText& text) {
   if (!text.has("<|im_end|>") || text.has_any({"<|im_sep|>", "<end_of_utterance>"})) return std::nullopt;
   Traits traits;
   traits.begins_with_bos = text.has("bos_token");
-  if (text.has("last_query_index") && text.has("enable_thinking")) {
+  const bool is_qwen3 = text.has("last_query_index") && text.has("enable_thinking") &&
+                        text.has("loop.last or (not loop.last and reasoning_content)");
+  if (is_qwen3 && !text.has_any({"trim", "bos_token"})) {  // later ones strip, and begin answers with <think>
     traits.family = Family::kQwen3;
     return traits;
   }
@@ -112,22 +114,30 @@ std::optional<Traits> recognise_instruct(const TemplateText& text) {
   return traits;
 }
 
+std::optional<Traits> recognise_llama3(const TemplateText& text) {
+  const bool is_dated = text.has("Cutting Knowledge Date: December 2023") && text.has("Today Date: ") &&
+                        text.has("Environment: ipython");
+  // Others that share the markers write a system message of their own about functions.
+  if (!is_dated && text.has_any({"function", "tool", "Cutting Knowledge Date"})) return std::nullopt;
+  Traits traits;
+  traits.family = is_dated ? Family::kLlama31 : Family::kLlama3;
+  traits.begins_with_bos = text.has_any({"bos_token", "<|begin_of_text|>"});
+  return traits;
+}
+
+std::optional<Traits> recognise_gemma(const TemplateText& text) {
+  Traits traits;
+  traits.family = Family::kGemma;
+  traits.begins_with_bos = text.has("bos_token");
+  traits.allows_system = !text.has("System role not supported");
+  return traits;
+}
+
 std::optional<Traits> recognise_traits(const TemplateText& text) {
   if (text.has("<|im_start|>")) return recognise_chatml(text);
   if (text.has("[INST]")) return recognise_instruct(text);
-  if (text.has("<|start_header_id|>") && text.has("<|eot_id|>")) {
-    Traits traits;
-    traits.family = text.has("Cutting Knowledge Date") ? Family::kLlama31 : Family::kLlama3;
-    traits.begins_with_bos = text.has_any({"bos_token", "<|begin_of_text|>"});
-    return traits;
-  }
-  if (text.has("<start_of_turn>") && text.has("<end_of_turn>")) {
-    Traits traits;
-    traits.family = Family::kGemma;
-    traits.begins_with_bos = text.has("bos_token");
-    traits.allows_system = !text.has("System role not supported");
-    return traits;
-  }
+  if (text.has("<|start_header_id|>") && text.has("<|eot_id|>")) return recognise_llama3(text);
+  if (text.has("<start_of_turn>") && text.has("<end_of_turn>")) return recognise_gemma(text);
   return std::nullopt;
 }
 
