@@ -54,8 +54,8 @@ std::string shape_to_string(const GgufTensor& tensor);
 // A model file in GGUF version 2 or 3, little-endian, mapped read-only. Everything in it is checked when it is opened:
 // afterwards every span lies inside the mapping and every tensor has the bytes that its shape and format need.
 // Views (keys, names, strings, bytes) live as long as the object. The file must not shrink meanwhile.
-// Errors: kNotFound where there is no such file, kInvalidArgument for contents that are wrong or not supported;
-// the text names file, field, value and limit.
+// Errors: kNotFound where there is no such file, kFailedPrecondition where it cannot be read, kInvalidArgument for
+// contents that are wrong or not supported; the text names file, field, value and limit.
 // Thread: immutable, thread-safe.
 // Source: the GGUF specification (ggml, docs/gguf.md).
 class GgufFile {
@@ -68,7 +68,8 @@ class GgufFile {
   static constexpr std::uint32_t kAlignmentMax = 65536;
 
   static Result<std::unique_ptr<GgufFile>> open(const std::filesystem::path& path);
-  // The same over bytes in memory, which must outlive the object and be aligned to 64; `name` stands in error texts.
+  // The same over bytes in memory, which must outlive the object; `name` stands in error texts. Tensor bytes are as
+  // aligned as these bytes are.
   static Result<std::unique_ptr<GgufFile>> parse(std::string name, std::span<const std::byte> bytes);
   ~GgufFile();
   GgufFile(const GgufFile&) = delete;
@@ -85,8 +86,8 @@ class GgufFile {
   Result<const GgufTensor*> tensor(std::string_view name) const;  // kNotFound where absent
 
   // The value of `key` as T: bool, std::uint32_t, std::uint64_t, float, std::string_view, and of arrays
-  // std::vector of std::string_view, std::int32_t, float or bool. Integers are taken from any integer type that holds
-  // their value, floats from both float types.
+  // std::vector of std::string_view, std::int32_t, std::uint32_t, float or bool. Integers are taken from any integer
+  // type, where T holds the value; floats from both float types.
   // Errors: kNotFound where absent, kInvalidArgument for another type or a value out of range.
   template <typename T>
   Result<T> get(std::string_view key) const;

@@ -26,10 +26,10 @@ struct RopeConfig {
   float factor = 1.0f;                   // linear and YaRN: the context grew by it, >= 1
   std::uint32_t original_context = 0;    // YaRN: tokens, before it grew
   float yarn_extrapolation = 1.0f;       // YaRN: share of extrapolation where the ramp allows it
-  float yarn_attention = 1.0f;           // multiplies the magnitude 1 + 0.1 ln(factor)
+  float magnitude = 1.0f;                // multiplies cosine and sine; YaRN adds its own 1 + 0.1 ln(factor)
   float yarn_beta_fast = 32.0f;          // rotations over the original context: above, pairs stay as they are
   float yarn_beta_slow = 1.0f;           // below, they are interpolated
-  std::vector<float> frequency_factors;  // empty, or rotated/2 positive divisors (Llama 3.1)
+  std::vector<float> frequency_factors{};  // empty, or rotated/2 positive divisors (Llama 3.1)
   bool operator==(const RopeConfig&) const = default;
 };
 
