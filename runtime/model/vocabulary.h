@@ -1,0 +1,14 @@
+#pragma once
+
+#include "runtime/base/result.h"
+#include "runtime/model/gguf.h"
+#include "runtime/text/vocabulary_data.h"
+
+namespace longshore::model {
+
+// The tokens of a model file (tokenizer.ggml.*) and its chat template, as text::Tokenizer::create takes them.
+// Errors: kInvalidArgument naming the key where a required one is missing or one has another type. What the values
+// mean is checked by Tokenizer::create.
+Result<text::VocabularyData> read_vocabulary(const GgufFile& file);
+
+}  // namespace longshore::model
