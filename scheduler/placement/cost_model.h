@@ -33,7 +33,11 @@ struct Workload {
   std::uint64_t context_tokens = 8192;  // N, at least 1
   std::uint32_t sequences = 1;          // at least 1
   double dense_seconds = 0;             // measured time of a step but for attention; 0: from weight_bytes
+  bool nodes_share_cores = false;       // all on one set of cores: their work adds up instead of overlapping
 };
+
+// Errors: kInvalidArgument naming the field.
+Result<void> validate(const Workload& workload);
 
 // What one node does in one decode step, and what its loss would cost.
 struct NodeCost {
@@ -53,17 +57,22 @@ struct NodeCost {
 struct PlanCost {
   std::vector<NodeCost> nodes;         // compute node first, then holders, in order of id
   double dense_seconds = 0;
-  double attention_seconds = 0;        // of the slowest node; the others wait for it in each layer
+  double attention_seconds = 0;        // of the slowest node, for which the others wait in each layer; or of all
   double step_seconds = 0;             // dense and attention
   std::uint64_t kv_leaves = 0;         // whole-model leaves that fit, on holders or without any on the compute node
   bool fits = false;                   // the workload's KV fits
   std::uint64_t tokens_lost_max = 0;   // of the worst single loss of an attention node
 };
 
+// Leaves of a sequence of `tokens` that are handed over: all full ones but leaf 0 and the newest.
+std::uint64_t leaves_handed_over(std::uint64_t tokens);
+// K and V of one leaf in all full layers and all KV heads.
+std::uint64_t leaf_bytes(const ModelShape& model);
+
 // Predicts a decode step under a plan. A leaf of T is read by its holder, leaf 0 and the two newest leaves by the compute
 // node, windowed layers by the compute node. Holders work while the compute node does; layers wait for the slowest.
-// Source: decode-methods 0.4 for the traffic (q out, partials of (d + 2) floats back per subtree); the rest is bytes
-// over measured bandwidth.
+// Source: decode-methods 0.4 for the traffic (q out, partials of (d + 2) floats back per subtree); the rest is bytes over measured
+// bandwidth. Queries travel as f32: rounding them would change bits.
 // Requires: validate(plan), validate(model), each holder among `nodes`, exactly one compute node there.
 PlanCost predict(const PlacementPlan& plan, const ModelShape& model, const Workload& workload,
                  const std::vector<NodeDescriptor>& nodes);

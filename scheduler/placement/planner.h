@@ -40,14 +40,16 @@ struct PlanReport {
   std::string why_not;                // what speaks against the next best
 };
 
-// Makes the plan that the cost model finds fastest among those that fit; within 3 % of the fastest, the one whose worst
-// loss costs least. Shares follow measured read bandwidth, bounded by memory, so that unequal nodes finish together: whole
-// KV heads first, the rest of each share as entries of a context pattern.
+// Makes the plan whose attention the cost model finds fastest among those that fit; within 3 % of it, the one with the
+// fewest cuts, because selection inside a head then stays on one node. Shares follow measured read bandwidth, bounded by
+// memory, so that unequal nodes finish together: whole KV heads first, the rest of each share as entries of a context
+// pattern. Attention nodes are used even where the compute node alone would be faster: they are there for their room.
 // Deterministic: depends on the input alone, not on the order of its nodes.
 // Errors: kInvalidArgument (model, workload, no or two compute nodes, a node twice, a holder without bandwidth).
 Result<PlanReport> make_plan(const PlannerInput& input);
 
-// The report as text for people, for `longshore explain`.
+// The report as text for people, for `longshore explain`: bytes, predicted time and cost of loss of each node, the whole
+// step, the next best plan and why not.
 std::string render(const PlanReport& report);
 
 }  // namespace longshore::placement
