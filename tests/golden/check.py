@@ -82,6 +82,8 @@ def main():
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     program, names = Path(sys.argv[1]).resolve(), sys.argv[2:]
+    if not os.access(program, os.X_OK):
+        sys.exit(f"{program} is not there: build it with cmake --build --preset release --target longshore")
     expected = json.loads((HERE / "expected.json").read_text())
     absent = [name for name in names if not model_path(name).exists()]
     if absent:

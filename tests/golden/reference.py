@@ -5,10 +5,10 @@ It is written to be read, not to be fast: one sequence, no cache, every matrix d
 multiplied in double precision. Architectures: llama, qwen2, gemma3.
 
   reference.py MODEL.gguf --tokens FILE            prints the top token and its log-probability per position
-  reference.py MODEL.gguf --tokens FILE --break X  breaks one fact (see BREAKS; `all`: each of them that concerns the
-                                                   architecture in turn) and prints the mean KL divergence of the
-                                                   broken model from the intact one, and their top-1 agreement,
-                                                   without the first position (kl_estimate.py says why)
+  reference.py MODEL.gguf --tokens FILE --break X ...
+      breaks one fact after the other (see BREAKS; `all`: each of them that concerns the architecture) and prints the mean
+      KL divergence of the broken model from the intact one, and their top-1 agreement: of the first position, which
+      kl_estimate.py says why it is apart, and of the others
 
 Shapes: T tokens, Hq query heads, Hkv KV heads, G = Hq / Hkv, d head dim, E model dim, F feed-forward dim, V vocabulary.
 """
@@ -246,7 +246,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("--tokens", required=True, help="file of token ids, separated by white space")
-    parser.add_argument("--break", dest="broken", choices=["all", *BREAKS])
+    parser.add_argument("--break", dest="broken", nargs="+", choices=["all", *BREAKS])
     arguments = parser.parse_args()
     tokens = np.loadtxt(arguments.tokens, dtype=np.int64, ndmin=1)
     reference = Reference(arguments.model)
@@ -256,13 +256,14 @@ def main():
             print(position, int(row.argmax()), f"{row.max():.6f}")
         return
     architecture = reference.config.architecture
-    names = [arguments.broken] if arguments.broken != "all" else [
+    names = arguments.broken if arguments.broken != ["all"] else [
         name for name in BREAKS if _ONLY.get(name, architecture) == architecture]
     for name in names:
         broken = Reference(arguments.model, name).log_probabilities(tokens)
         top1 = np.mean((intact.argmax(axis=1) == broken.argmax(axis=1))[FIRST_POSITION:])
         kl = mean_kl(intact[FIRST_POSITION:], broken[FIRST_POSITION:])
-        print(f"{architecture} {name}: mean KL {kl:.6f}, top-1 {100 * top1:.2f} %", flush=True)
+        first = mean_kl(intact[:FIRST_POSITION], broken[:FIRST_POSITION])
+        print(f"{architecture} {name}: mean KL {kl:.6f}, top-1 {100 * top1:.2f} %; first {first:.6f}", flush=True)
 
 
 if __name__ == "__main__":
