@@ -24,8 +24,8 @@ struct SamplingParams {
   bool report_logprobs = false;
   bool ignore_eos = false;
   std::uint32_t min_tokens = 0;                           // end tokens cannot be drawn before
-  std::vector<std::pair<TokenId, float>> logit_bias;      // at most 300 entries in [-100, 100]
-  std::vector<TokenId> end_tokens;                        // of the model; not drawn before min_tokens
+  std::vector<std::pair<TokenId, float>> logit_bias{};    // at most 300 entries in [-100, 100]
+  std::vector<TokenId> end_tokens{};                      // of the model; not drawn before min_tokens
 };
 
 // Errors: kInvalidArgument naming the field, its value and its range.

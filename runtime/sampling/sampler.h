@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <unordered_map>
@@ -37,8 +38,8 @@ bool uses_history(const SamplingParams& params);
 //
 // Order: logit_bias is added; end tokens are excluded while index < min_tokens; repetition penalty (z > 0 ? z / r :
 // z * r) on prompt and output tokens, then frequency * count and presence are subtracted for output tokens;
-// temperature 0 takes the largest (ties to the lower id); else weights exp((z - max) / temperature), then the top_k
-// heaviest, those of at least min_p times the heaviest, and of these the fewest heaviest that hold top_p of their sum
+// temperature 0 takes the largest (ties to the lower id); else weights exp((z - max) / temperature), of these those of at
+// least min_p times the heaviest, of these the top_k heaviest, of these the fewest heaviest that hold top_p of their sum
 // (ties to the lower id everywhere); one is drawn with random_uniform(seed, choice, index). Weights are counted in
 // units of 2^-38, so that their sums are exact and the same in any order; a lighter token cannot be drawn.
 // `ignore_eos` is the business of whoever stops the sequence.
@@ -56,11 +57,12 @@ class Sampler {
   // logits [V] as the model gives them; `params` valid; `index` counts the tokens drawn before for this choice.
   // The logprob and alternatives are filled where params.report_logprobs, else 0 and none.
   // Errors: kInternal for a logit that is NaN or +inf, naming it, and where nothing can be drawn; kInvalidArgument for
-  // a logit_bias token outside [0, V).
+  // a token of logit_bias, end_tokens or the history outside [0, V).
   Result<ScoredToken> sample(std::span<const float> logits, const SamplingParams& params,
                              const TokenHistory& history, std::uint64_t index);
 
-  // The logprob of a given token and the `top` (at most V) most probable ones, for prompts that are scored.
+  // The logprob of a given token and the `top` (at most V) most probable ones, for prompts that are scored. A logit of
+  // -inf has logprob -inf. Errors: as sample.
   Result<ScoredToken> score(std::span<const float> logits, TokenId token, std::uint32_t top);
 
  private:
@@ -70,8 +72,11 @@ class Sampler {
   };
 
   Result<void> adjust(const SamplingParams& params, const TokenHistory& history, std::uint64_t index);
-  Result<TokenId> draw(const SamplingParams& params, std::uint64_t index);
-  void keep_heaviest(std::uint32_t count);
+  TokenId draw(const SamplingParams& params, float max, std::uint64_t index);
+  // By falling weight, ties to the lower id.
+  static bool heavier(const Candidate& a, const Candidate& b);
+  void keep_first(std::size_t count);  // and back into token-id order
+  void keep_heaviest(std::size_t count);
   void keep_nucleus(float top_p);
 
   const kernels::RowKernels& kernels_;
