@@ -39,8 +39,6 @@ Result<PathReport> measure_path(Transport& transport,
                                 PeerId peer,
                                 Receiver& receiver,
                                 std::chrono::milliseconds deadline) {
-  Result<PathReport> report = transport.path(peer);
-  if (!report) return report;
   const Steady::time_point end = Steady::now() + deadline;
 
   std::array<std::byte, kSmallBytes> small{};
@@ -54,6 +52,8 @@ Result<PathReport> measure_path(Transport& transport,
     if (i > 0) times.push_back(*time);
   }
   std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
+  Result<PathReport> report = transport.path(peer);  // now that the connection stands
+  if (!report) return report;
   report->round_trip = times[times.size() / 2];
 
   std::vector<std::byte> large(kProbeRegionBytes);

@@ -59,8 +59,8 @@ class Transport {
   // own), kUnavailable (refused or unreachable, where that is known at once; else on_peer_lost tells),
   // kResourceExhausted (kPeersMax).
   virtual Result<PeerId> connect(std::string_view address) = 0;
-  // Ends the connection now: undelivered messages are dropped, transfers fail, the peer is told if it can be reached.
-  // Unknown and lost ids are ignored.
+  // Ends the connection: transfers fail, the peer is told if it can be reached. What was sent before still goes out if
+  // that takes no more than a few milliseconds. Unknown and lost ids are ignored.
   virtual void close(PeerId peer) = 0;
 
   // A message to fill and send.

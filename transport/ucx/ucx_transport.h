@@ -10,8 +10,8 @@
 namespace longshore::transport {
 
 struct UcxOptions {
-  std::string tls;          // UCX_TLS, e.g. "tcp" or "posix,sysv,self"; empty: UCX's choice
-  std::string net_devices;  // UCX_NET_DEVICES, e.g. "lo" or "eth0"; empty: all
+  std::string tls = {};          // UCX_TLS, e.g. "tcp" or "posix,sysv,self"; empty: UCX's choice
+  std::string net_devices = {};  // UCX_NET_DEVICES, e.g. "lo" or "eth0"; empty: all
   // How often UCX looks whether silent peers still exist: a killed one is noticed within about two of them. Above it
   // stands the lease, which decides (architecture section 10).
   std::chrono::milliseconds keepalive{1000};
