@@ -14,6 +14,9 @@ namespace longshore::async {
 // Cancellation: Asio throws from the await after a cancelled one, or, with throw_if_cancelled(false), lets it run its
 // full time. So every root sets it to false (TaskGroup does), every await's result is checked, and a cancelled one
 // returns at once.
+//
+// A co_await is a statement or an initializer of its own, never a part of a condition: g++ 12 compiles
+// `if (co_await f()) co_return;` in a loop into a resumption that never comes back.
 template <typename T>
 using Task = boost::asio::awaitable<T>;
 

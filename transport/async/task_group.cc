@@ -37,7 +37,8 @@ Task<void> TaskGroup::wait() {
   while (!tasks_.empty()) {
     empty_.expires_at(asio::steady_timer::time_point::max());
     co_await empty_.async_wait(kAsTuple);
-    if (co_await is_cancelled()) co_return;
+    const bool cancelled = co_await is_cancelled();
+    if (cancelled) co_return;
   }
 }
 

@@ -152,8 +152,8 @@ void Connection::abandon(Abandoned reason) {
 }
 
 Task<void> Connection::run() {
-  while (co_await serve_one()) {
-  }
+  bool goes_on = true;
+  while (goes_on) goes_on = co_await serve_one();
   co_await linger();
 }
 
@@ -164,15 +164,18 @@ Task<void> Connection::refuse(ApiError error) {
 
 Task<bool> Connection::serve_one() {
   const HttpServerOptions& options = shared_.options;
-  if (!co_await await_request()) co_return false;
+  const bool has_request = co_await await_request();
+  if (!has_request) co_return false;
 
   Parser parser;
   parser.header_limit(options.header_bytes_max);
   parser.body_limit(options.body_bytes_max);
-  if (!co_await read_head(parser)) co_return false;
+  const bool has_head = co_await read_head(parser);
+  if (!has_head) co_return false;
 
   BodyBudget budget(shared_);
-  if (!co_await read_body(parser, budget)) co_return false;
+  const bool has_body = co_await read_body(parser, budget);
+  if (!has_body) co_return false;
 
   auto& message = parser.get();
   ReplyForm form;
@@ -184,7 +187,8 @@ Task<bool> Connection::serve_one() {
   form.chunked = message.version() >= 11;
   form.with_body = message.method() != beast::http::verb::head;
   Request request = take_request(message, form.request_id);
-  co_return co_await answer(std::move(request), std::move(form));
+  const bool goes_on = co_await answer(std::move(request), std::move(form));
+  co_return goes_on;
 }
 
 Task<bool> Connection::await_request() {
@@ -201,7 +205,8 @@ Task<bool> Connection::read_head(Parser& parser) {
   const auto head = co_await with_deadline(
       parse_head(socket_, buffer_, parser), shared_.options.header_timeout, "the head of the request");
   if (head && !*head) co_return true;
-  if (const auto error = read_error(head, shared_.options)) co_await send_error(*error);
+  const auto error = read_error(head, shared_.options);
+  if (error) co_await send_error(*error);
   co_return false;
 }
 
@@ -220,7 +225,8 @@ Task<bool> Connection::read_body(Parser& parser, BodyBudget& budget) {
   const auto body =
       co_await with_deadline(parse_body(socket_, buffer_, parser), options.body_timeout, "the body of the request");
   if (body && !*body) co_return true;
-  if (const auto error = read_error(body, options)) co_await send_error(*error);
+  const auto error = read_error(body, options);
+  if (error) co_await send_error(*error);
   co_return false;
 }
 
@@ -228,7 +234,7 @@ Task<bool> Connection::answer(Request request, ReplyForm form) {
   using namespace asio::experimental::awaitable_operators;
   const TimePoint started = std::chrono::steady_clock::now();
   reply_ = std::make_shared<PendingReply>(
-      std::weak_ptr<asio::io_context>(shared_.io), wake_, std::move(form), shared_.options.stream_bytes_max);
+      shared_.io, [this] { wake(); }, std::move(form), shared_.options.stream_bytes_max);
 
   const auto [route, same_path] = find_route(request);
   if (route != nullptr)
@@ -243,8 +249,7 @@ Task<bool> Connection::answer(Request request, ReplyForm form) {
   in_flight.add(-1);
 
   const bool complete = reply_->complete();
-  // Where the pump had no reason of its own, watch saw the client leave.
-  if (!complete) reply_->abandon(Abandoned::kClientLeft);
+  if (!complete) reply_->abandon(reply_->overflowed() ? Abandoned::kTooSlow : Abandoned::kClientLeft);
   count(route, complete ? reply_->status() : 499, started);
   const bool goes_on = complete && !reply_->closes();
   reply_->detach();
@@ -287,13 +292,19 @@ Task<void> Connection::watch() {
       co_return;
     }
     const auto read = co_await read_some(socket_, buffer_);
-    if (*read || co_await async::is_cancelled()) co_return;
+    const bool cancelled = co_await async::is_cancelled();
+    if (*read || cancelled) co_return;
   }
+}
+
+void Connection::wake() {
+  wake_.cancel();
+  if (reply_->overflowed()) socket_.cancel();  // ends the write that the client does not take
 }
 
 Task<void> Connection::pump(PendingReply& reply) {
   while (!reply.complete()) {
-    if (reply.overflowed()) co_return reply.abandon(Abandoned::kTooSlow);
+    if (reply.overflowed()) co_return;
     std::string bytes = reply.take();
     if (!bytes.empty()) {
       const auto sent = co_await send_bytes(std::move(bytes));
@@ -307,14 +318,15 @@ Task<void> Connection::pump(PendingReply& reply) {
     else
       wake_.expires_at(asio::steady_timer::time_point::max());
     const auto waited = co_await wake_.async_wait(kAsTuple);
-    if (co_await async::is_cancelled()) co_return;
+    const bool cancelled = co_await async::is_cancelled();
+    if (cancelled) co_return;
     if (!std::get<0>(waited)) reply.idle();
   }
 }
 
 Task<void> Connection::send_error(ApiError error) {
   count(nullptr, error.status, std::chrono::steady_clock::now());
-  PendingReply reply({}, wake_, {.request_id = "none", .keep_alive = false}, 0);
+  PendingReply reply({}, [] {}, {.request_id = "none", .keep_alive = false}, 0);
   reply.send(error_response(error));
   static_cast<void>(co_await send_bytes(reply.take()));
 }
@@ -335,7 +347,8 @@ Task<void> Connection::linger() {
     const Duration left = end - std::chrono::steady_clock::now();
     if (left <= Duration::zero()) break;
     const auto read = co_await with_deadline(read_some(socket_, buffer_), left, "lingering");
-    if (!read || *read || co_await async::is_cancelled()) break;
+    const bool cancelled = co_await async::is_cancelled();
+    if (!read || *read || cancelled) break;
     buffer_.clear();
   }
   socket_.close(ignored);

@@ -71,7 +71,8 @@ class Connection {
   async::Task<bool> answer(Request request, ReplyForm form);
 
   async::Task<void> watch();  // ends when the client leaves
-  async::Task<void> pump(PendingReply& reply);
+  async::Task<void> pump(PendingReply& reply);  // ends when the answer is sent or cannot be
+  void wake();                                  // the reply has news
   async::Task<void> send_error(ApiError error);
   async::Task<void> linger();
   async::Task<Result<void>> send_bytes(std::string bytes);

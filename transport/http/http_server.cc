@@ -89,7 +89,8 @@ struct HttpServer::State {
 Task<void> HttpServer::State::accept() {
   while (!shared.draining) {
     auto [error, socket] = co_await acceptor.async_accept(kAsTuple);
-    if (shared.draining || co_await async::is_cancelled()) co_return;
+    const bool cancelled = co_await async::is_cancelled();
+    if (shared.draining || cancelled) co_return;
     if (error) {
       log::warn("accept failed server={} error=\"{}\"", shared.options.name, error.message());
       asio::steady_timer pause(*shared.io, kAcceptPause);
@@ -124,9 +125,10 @@ Task<void> HttpServer::State::shut_down(Duration drain) {
   boost::system::error_code ignored;
   acceptor.close(ignored);
   for (Connection* connection : shared.connections) connection->drain();
-  if (!co_await async::with_deadline(all_ended(), drain, "draining")) {
-    log::warn("requests still run at the end of the drain server={} connections={}", shared.options.name,
-              shared.connections.size());
+  const auto drained = co_await async::with_deadline(all_ended(), drain, "draining");
+  if (!drained) {
+    if (!shared.connections.empty())
+      log::warn("connections outlive the drain server={} connections={}", shared.options.name, shared.connections.size());
     for (Connection* connection : shared.connections) connection->abandon(Abandoned::kStopping);
     static_cast<void>(co_await async::with_deadline(all_ended(), kLastWords, "last words"));
   }

@@ -17,9 +17,9 @@ void append_chunk(std::string& wire, std::string_view bytes) {
 
 }  // namespace
 
-PendingReply::PendingReply(std::weak_ptr<boost::asio::io_context> io, boost::asio::steady_timer& wake, ReplyForm form,
+PendingReply::PendingReply(std::weak_ptr<boost::asio::io_context> io, std::function<void()> wake, ReplyForm form,
                            std::uint64_t stream_bytes_max)
-    : io_(std::move(io)), wake_(&wake), form_(std::move(form)), stream_bytes_max_(stream_bytes_max) {}
+    : io_(std::move(io)), wake_(std::move(wake)), form_(std::move(form)), stream_bytes_max_(stream_bytes_max) {}
 
 void PendingReply::post(std::function<void()> action) {
   if (const auto io = io_.lock()) boost::asio::post(*io, std::move(action));
@@ -48,7 +48,7 @@ void PendingReply::start(const Response& head, std::optional<std::uint64_t> body
 }
 
 void PendingReply::send(Response response) {
-  if (stage_ != Stage::kWaiting || wake_ == nullptr) return;
+  if (stage_ != Stage::kWaiting || is_detached()) return;
   start(response, response.body.size());
   if (form_.with_body) wire_ += response.body;
   stage_ = Stage::kEnded;
@@ -56,7 +56,7 @@ void PendingReply::send(Response response) {
 }
 
 void PendingReply::begin(Response head) {
-  if (stage_ != Stage::kWaiting || wake_ == nullptr) return;
+  if (stage_ != Stage::kWaiting || is_detached()) return;
   start(head, std::nullopt);
   stage_ = Stage::kStreaming;
   write(std::move(head.body));
@@ -64,7 +64,7 @@ void PendingReply::begin(Response head) {
 }
 
 void PendingReply::write(std::string piece) {
-  if (stage_ != Stage::kStreaming || wake_ == nullptr || piece.empty() || overflowed_) return;
+  if (stage_ != Stage::kStreaming || is_detached() || piece.empty() || overflowed_) return;
   if (body_.size() + piece.size() > stream_bytes_max_)
     overflowed_ = true;
   else
@@ -73,7 +73,7 @@ void PendingReply::write(std::string piece) {
 }
 
 void PendingReply::end() {
-  if (stage_ != Stage::kStreaming || wake_ == nullptr) return;
+  if (stage_ != Stage::kStreaming || is_detached()) return;
   stage_ = Stage::kEnded;
   last_chunk_due_ = form_.chunked;
   wake();
@@ -94,11 +94,11 @@ std::string PendingReply::take() {
 
 void PendingReply::on_abandoned(std::function<void(Abandoned)> callback) {
   if (abandoned_) return callback(*abandoned_);
-  if (wake_ != nullptr && stage_ != Stage::kEnded) on_abandoned_ = std::move(callback);
+  if (!is_detached() && stage_ != Stage::kEnded) on_abandoned_ = std::move(callback);
 }
 
 void PendingReply::on_idle(Duration interval, std::function<void()> callback) {
-  if (wake_ == nullptr || stage_ == Stage::kEnded) return;
+  if (is_detached() || stage_ == Stage::kEnded) return;
   idle_interval_ = interval;
   on_idle_ = std::move(callback);
   wake();
@@ -125,8 +125,8 @@ void PendingReply::detach() {
   on_idle_ = nullptr;
 }
 
-void PendingReply::wake() {
-  if (wake_ != nullptr) wake_->cancel();
+void PendingReply::wake() const {
+  if (wake_) wake_();
 }
 
 }  // namespace longshore::http

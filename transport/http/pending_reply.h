@@ -1,7 +1,6 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -25,8 +24,8 @@ struct ReplyForm {
 // connection and the server: whoever produces tokens holds it.
 class PendingReply final : public Reply {
  public:
-  // `wake` (cancelled when there is something to do) and `io` belong to the server; `wake` until detach().
-  PendingReply(std::weak_ptr<boost::asio::io_context> io, boost::asio::steady_timer& wake, ReplyForm form,
+  // `wake` is called when the connection has something to do, until detach(); it must not call back.
+  PendingReply(std::weak_ptr<boost::asio::io_context> io, std::function<void()> wake, ReplyForm form,
                std::uint64_t stream_bytes_max);
 
   void post(std::function<void()> action) override;
@@ -55,10 +54,11 @@ class PendingReply final : public Reply {
   enum class Stage { kWaiting, kStreaming, kEnded };
 
   void start(const Response& head, std::optional<std::uint64_t> body_bytes);
-  void wake();
+  bool is_detached() const { return !wake_; }
+  void wake() const;
 
   std::weak_ptr<boost::asio::io_context> io_;
-  boost::asio::steady_timer* wake_;  // null once detached
+  std::function<void()> wake_;  // empty once detached
   ReplyForm form_;
   std::uint64_t stream_bytes_max_;
   Stage stage_ = Stage::kWaiting;
