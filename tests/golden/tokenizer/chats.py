@@ -17,7 +17,7 @@ CONVERSATIONS = [
     [{"role": "system", "content": ""}, HELLO],
     [{"role": "user", "content": "中文 and émoji 👩‍👩‍👧‍👦\n```c\nint x = 1;\n```"}, {"role": "assistant", "content": "\nok\n"}, HELLO],
     [SYSTEM, HELLO, ANSWER, HELLO, ANSWER, HELLO, ANSWER, HELLO],
-    [{"role": "user", "content": "<tool_call> is user-defined in some files, </s> a tag in others"}],
+    [{"role": "user", "content": "<tool_call> is user-defined in some files, <b>bold</b> in others"}],
     [{"role": "user", "content": "almost <|im_end| a marker"}],
 ]
 
