@@ -179,8 +179,10 @@ std::vector<SequenceEvent> Batcher::on_outcome(const StepOutcome& outcome) {
 void Batcher::apply(Sequence& sequence, const InFlightEntry& expected, const EntryOutcome& outcome,
                     std::vector<SequenceEvent>& events) {
   if (outcome.error) {
-    // Lost KV, and a plan that moved on, cost a recomputation; anything else is the client's to know.
-    if (outcome.error->code == ErrorCode::kDataLoss || outcome.error->code == ErrorCode::kAborted)
+    // Lost KV, a plan that moved on, and room that is still in hand-over cost a recomputation; anything else is the
+    // client's to know.
+    const ErrorCode code = outcome.error->code;
+    if (code == ErrorCode::kDataLoss || code == ErrorCode::kAborted || code == ErrorCode::kResourceExhausted)
       recover(sequence, *outcome.error, events);
     else
       fail(sequence.id, *outcome.error, events);

@@ -54,6 +54,18 @@ TEST(BatcherRecoveryTest, RunsASequenceAgainWhoseKvIsLost) {
   EXPECT_EQ(steps.batcher.counts().tokens_discarded, 6u);
 }
 
+TEST(BatcherRecoveryTest, RunsASequenceAgainThatMetAnotherPlanOrRoomInHandOver) {
+  for (const ErrorCode code : {ErrorCode::kAborted, ErrorCode::kResourceExhausted}) {
+    Steps steps(small_options());
+    ASSERT_TRUE(steps.batcher.add(kA, request_of(5, 2)).has_value());
+    StepOutcome refused = outcome_of(steps.next());
+    entry_of(refused, kA)->error = Error{code, "not now"};
+    steps.finish(refused);
+    steps.run_to_idle();
+    EXPECT_THAT(steps.tokens_of(kA), ElementsAre(100, 101));
+  }
+}
+
 TEST(BatcherRecoveryTest, KeepsTheRoomOfASequenceWhoseKvIsLost) {
   auto options = small_options();
   options.kv_leaves = 2;
