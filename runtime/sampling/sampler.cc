@@ -1,6 +1,7 @@
 #include "runtime/sampling/sampler.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 
 #include "runtime/base/random.h"
@@ -11,8 +12,13 @@ namespace {
 
 constexpr float kFloatMax = std::numeric_limits<float>::max();
 constexpr float kExcluded = -std::numeric_limits<float>::infinity();
-constexpr double kWeightUnits = 0x1p38;        // of the heaviest token: 2^24 tokens sum to less than 2^63
-constexpr std::size_t kNucleusFirstPart = 64;  // tokens looked at first for top_p; most nuclei are smaller
+constexpr double kWeightUnits = 0x1p38;  // of the heaviest token: 2^24 tokens sum to less than 2^63
+
+// Weights in [1, 2^38] by their leading eight bits, which grow with the weight.
+constexpr std::size_t bucket_of(std::uint64_t weight) {
+  return (std::bit_cast<std::uint32_t>(static_cast<float>(weight)) - 0x3f800000u) >> 16;
+}
+constexpr std::size_t kBuckets = bucket_of(std::uint64_t{1} << 38) + 1;
 
 Result<void> check_logits(std::span<const float> logits) {
   bool usable = !logits.empty();
@@ -135,15 +141,14 @@ TokenId Sampler::draw(const SamplingParams& params, float max, std::uint64_t ind
   candidates_.clear();
   const double lightest = params.min_p * kWeightUnits;
   for (std::size_t i = 0; i < weights_.size(); ++i) {
-    const auto weight = static_cast<std::uint64_t>(weights_[i] * kWeightUnits);
+    const auto weight = static_cast<std::int64_t>(weights_[i] * kWeightUnits);
     if (weight > 0 && static_cast<double>(weight) >= lightest)
-      candidates_.push_back({static_cast<TokenId>(i), weight});
+      candidates_.push_back({static_cast<TokenId>(i), static_cast<std::uint64_t>(weight)});
   }
   if (params.top_k > 0) keep_heaviest(params.top_k);
   if (params.top_p < 1) keep_nucleus(params.top_p);
 
-  std::uint64_t total = 0;
-  for (const Candidate& candidate : candidates_) total += candidate.weight;
+  const std::uint64_t total = sum_of(candidates_);
   // floor(u * total), exactly: u has 53 bits.
   const auto u = static_cast<std::uint64_t>(random_uniform(params.seed, params.choice, index) * 0x1p53);
   auto target = static_cast<std::uint64_t>((static_cast<unsigned __int128>(u) * total) >> 53);
@@ -154,41 +159,53 @@ TokenId Sampler::draw(const SamplingParams& params, float max, std::uint64_t ind
   return candidates_.back().token;  // not reached: target < total
 }
 
+std::uint64_t Sampler::sum_of(std::span<const Candidate> candidates) {
+  std::uint64_t sum = 0;
+  for (const Candidate& candidate : candidates) sum += candidate.weight;
+  return sum;
+}
+
 bool Sampler::heavier(const Candidate& a, const Candidate& b) {
   return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
 }
 
-void Sampler::keep_first(std::size_t count) {
-  candidates_.resize(count);
-  std::sort(candidates_.begin(), candidates_.end(), [](const auto& a, const auto& b) { return a.token < b.token; });
+template <typename Measure>
+Sampler::Candidate Sampler::last_of_heaviest(double needed, Measure measure) {
+  std::vector<std::uint64_t>& held_by_bucket = buckets_;
+  held_by_bucket.assign(kBuckets, 0);
+  for (const Candidate& candidate : candidates_) held_by_bucket[bucket_of(candidate.weight)] += measure(candidate);
+  std::size_t bucket = kBuckets - 1;
+  std::uint64_t held = 0;  // by what is heavier than the bucket
+  while (bucket > 0 && static_cast<double>(held + held_by_bucket[bucket]) < needed) held += held_by_bucket[bucket--];
+
+  ranked_.clear();
+  for (const Candidate& candidate : candidates_)
+    if (bucket_of(candidate.weight) == bucket) ranked_.push_back(candidate);
+  std::span<Candidate> range(ranked_);  // the last one lies in it; what is before it counts, what is behind does not
+  while (range.size() > 1) {
+    const auto middle = range.size() / 2;
+    std::nth_element(range.begin(), range.begin() + static_cast<std::ptrdiff_t>(middle), range.end(), heavier);
+    std::uint64_t heavier_half = 0;
+    for (const Candidate& candidate : range.first(middle)) heavier_half += measure(candidate);
+    const bool enough = static_cast<double>(held + heavier_half) >= needed;
+    if (!enough) held += heavier_half;
+    range = enough ? range.first(middle) : range.subspan(middle);
+  }
+  return range.front();
 }
 
 void Sampler::keep_heaviest(std::size_t count) {
   if (count >= candidates_.size()) return;
-  std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(count), candidates_.end(),
-                   heavier);
-  keep_first(count);
+  keep_down_to(last_of_heaviest(static_cast<double>(count), [](const Candidate&) { return std::uint64_t{1}; }));
 }
 
 void Sampler::keep_nucleus(float top_p) {
-  std::uint64_t total = 0;
-  for (const Candidate& candidate : candidates_) total += candidate.weight;
-  const double needed = top_p * static_cast<double>(total);
+  const double needed = top_p * static_cast<double>(sum_of(candidates_));
+  keep_down_to(last_of_heaviest(needed, [](const Candidate& candidate) { return candidate.weight; }));
+}
 
-  std::uint64_t held = 0;
-  std::size_t count = 0, part = kNucleusFirstPart;
-  while (count < candidates_.size()) {  // sorts only as much as the nucleus needs
-    const auto begin = candidates_.begin() + static_cast<std::ptrdiff_t>(count);
-    const auto end = candidates_.begin() + static_cast<std::ptrdiff_t>(std::min(count + part, candidates_.size()));
-    std::partial_sort(begin, end, candidates_.end(), heavier);
-    for (auto at = begin; at != end; ++at) {
-      held += at->weight;
-      ++count;
-      if (static_cast<double>(held) >= needed) return keep_first(count);
-    }
-    part *= 4;
-  }
-  keep_first(count);
+void Sampler::keep_down_to(Candidate last) {
+  std::erase_if(candidates_, [&](const Candidate& candidate) { return heavier(last, candidate); });
 }
 
 }  // namespace longshore::sampling

@@ -75,7 +75,12 @@ class Sampler {
   TokenId draw(const SamplingParams& params, float max, std::uint64_t index);
   // By falling weight, ties to the lower id.
   static bool heavier(const Candidate& a, const Candidate& b);
-  void keep_first(std::size_t count);  // and back into token-id order
+  static std::uint64_t sum_of(std::span<const Candidate> candidates);
+  // The lightest of the fewest heaviest candidates whose measures sum to `needed`. Linear in the candidates, however
+  // flat the distribution is: sums by leading bits of the weight first, then halves the one bucket where it ends.
+  template <typename Measure>
+  Candidate last_of_heaviest(double needed, Measure measure);
+  void keep_down_to(Candidate last);
   void keep_heaviest(std::size_t count);
   void keep_nucleus(float top_p);
 
@@ -83,6 +88,8 @@ class Sampler {
   std::vector<float> adjusted_;        // [V] logits after bias and penalties
   std::vector<float> weights_;         // [V]
   std::vector<Candidate> candidates_;  // in token-id order
+  std::vector<std::uint64_t> buckets_;
+  std::vector<Candidate> ranked_;  // those of one bucket
 };
 
 }  // namespace longshore::sampling
