@@ -18,8 +18,9 @@
 
 namespace longshore::text {
 
-// The longest text of one call, in bytes: far above any context, so that a hostile body ends early.
-inline constexpr std::size_t kTextBytesMax = 64u << 20;
+// The longest text of one call, in bytes. Two million tokens of prose; and 8 MiB of one letter, the worst case, cost
+// 250 MB and 7 seconds of a core, which a request may do but not more.
+inline constexpr std::size_t kTextBytesMax = 8u << 20;
 
 struct EncodeOptions {
   bool add_special = true;     // begin and end with BOS and EOS where the file asks for them

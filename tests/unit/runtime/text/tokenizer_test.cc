@@ -158,7 +158,7 @@ TEST(TokenizerTest, RefusesATextBeyondTheLimit) {
   const auto tokenizer = make(small_bpe());
   const auto ids = tokenizer->encode(std::string(kTextBytesMax + 1, 'a'));
   ASSERT_FALSE(ids);
-  EXPECT_THAT(ids.error().message, HasSubstr("67108865 bytes"));
+  EXPECT_THAT(ids.error().message, HasSubstr("8388609 bytes"));
 }
 
 TEST(TokenizerTest, RefusesAVocabularyThatItCannotRead) {
