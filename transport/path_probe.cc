@@ -11,6 +11,7 @@ using Steady = std::chrono::steady_clock;
 
 constexpr std::size_t kSmallBytes = 8;
 constexpr int kSmallPulls = 101;  // odd: the median is one of them
+constexpr int kSmallPullsMin = 12;
 constexpr std::chrono::milliseconds kSmallTime{10};
 constexpr std::size_t kLargePiece = 64 << 10;  // about a KvBlock
 constexpr std::chrono::milliseconds kLargeTime{20};
@@ -45,8 +46,8 @@ Result<PathReport> measure_path(Transport& transport,
   const TransferPiece one{kProbeRegion, 0, small.size(), small};
   std::vector<std::chrono::nanoseconds> times;
   const Steady::time_point small_end = Steady::now() + kSmallTime;
-  // The first pull connects; it counts only if there is no other.
-  for (int i = 0; i < kSmallPulls && (i < 3 || Steady::now() < small_end); ++i) {
+  // The first pull connects; it does not count.
+  for (int i = 0; i < kSmallPulls && (i < kSmallPullsMin || Steady::now() < small_end); ++i) {
     Result<std::chrono::nanoseconds> time = pull(transport, peer, receiver, {&one, 1}, end);
     if (!time) return time.error();
     if (i > 0) times.push_back(*time);

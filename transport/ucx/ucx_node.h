@@ -103,6 +103,7 @@ class UcxNode final : public Transport {
   std::deque<Delivery> inbox_;
   std::size_t transfers_ended_ = 0;  // since the last progress
   std::size_t sends_in_flight_ = 0;
+  std::uint64_t sends_done_ = 0;
   std::atomic<bool> woken_{false};
   std::uint64_t identity_ = 0;
   std::uint64_t connections_made_ = 0;

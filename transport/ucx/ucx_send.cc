@@ -77,6 +77,7 @@ void UcxNode::on_sent(void* request, ucs_status_t, void* argument) {
   const std::unique_ptr<UcxSend> send(static_cast<UcxSend*>(argument));
   UcxNode* node = send->node;
   --node->sends_in_flight_;
+  ++node->sends_done_;
   --send->connection->in_flight;
   if (send->source->kind == FragmentKind::kPiece) --node->regions_.at(send->source->region).pins;
   ucp_request_free(request);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "runtime/base/check.h"
@@ -20,7 +21,9 @@ using Steady = std::chrono::steady_clock;
 
 // How long the endpoints may take to end. Beyond it they are left to UCX.
 constexpr std::chrono::milliseconds kCloseMax{500};
-// A waiter with work under way that UCX cannot wake it for looks again after that long.
+// A waiter whose sends have moved that recently does not sleep; if they stall longer, the peer is not reading.
+constexpr std::chrono::microseconds kStalledAfter{200};
+// Then it looks again after that long.
 constexpr std::chrono::microseconds kLookAgain{50};
 // So often in a row UCX may say that it is not ready to sleep before a waiter sleeps all the same, that long.
 constexpr int kBusyMax = 64;
@@ -141,7 +144,6 @@ Result<void> UcxNode::send(PeerId peer, Message message) {
 std::size_t UcxNode::progress(Receiver& receiver) {
   advance();
   std::size_t delivered = std::exchange(transfers_ended_, 0);
-  woken_.store(false, std::memory_order_relaxed);
   // What comes in while the receiver works (it may close a peer, which makes UCX progress) is for the next call.
   for (std::size_t count = inbox_.size(); count > 0; --count) {
     Delivery delivery = std::move(inbox_.front());
@@ -164,20 +166,26 @@ void UcxNode::wait(std::chrono::nanoseconds timeout) {
     advance();
     if (is_ready()) break;
   } while (Steady::now() - start < spin);
+  // A send that waits for room in a peer's shared memory wakes nobody when there is: while sends move, look on.
   int busy = 0;
+  std::uint64_t sends_seen = sends_done_;
+  Steady::time_point moved = Steady::now();
   while (!is_ready()) {
-    const std::chrono::nanoseconds left = timeout - (Steady::now() - start);
+    const Steady::time_point now = Steady::now();
+    const std::chrono::nanoseconds left = timeout - (now - start);
     if (left <= std::chrono::nanoseconds::zero()) break;
-    // A send that waits for room in a peer's shared memory wakes nobody when there is.
-    const bool sending = sends_in_flight_ > 0;
-    if (busy > kBusyMax)
+    if (std::exchange(sends_seen, sends_done_) != sends_done_) moved = now;
+    if (sends_in_flight_ > 0 && now - moved < kStalledAfter) {
+      std::this_thread::yield();
+    } else if (busy > kBusyMax) {
       worker_->doze(std::min<std::chrono::nanoseconds>(left, kLookAgain));
-    else if (!worker_->park(sending ? std::min<std::chrono::nanoseconds>(left, kLookAgain) : left))
-      ++busy;
+    } else {
+      if (!worker_->park(sends_in_flight_ > 0 ? std::min<std::chrono::nanoseconds>(left, kLookAgain) : left)) ++busy;
+      if (!woken_.load(std::memory_order_acquire)) worker_->clear_wake();  // of a wake that an earlier wait has seen
+    }
     advance();
   }
-  worker_->clear_wake();
-  woken_.store(false, std::memory_order_relaxed);
+  if (woken_.exchange(false, std::memory_order_acq_rel)) worker_->clear_wake();
 }
 
 void UcxNode::wake() {

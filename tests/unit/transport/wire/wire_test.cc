@@ -20,6 +20,9 @@ TEST(ChecksumTest, IsXxh64) {
   EXPECT_EQ(checksum({}), 0xef46db3751d8e999u);
   EXPECT_EQ(checksum(bytes_of("a")), 0xd24ec4f1a98c6e5bu);
   EXPECT_EQ(checksum(bytes_of("abc")), 0x44bc2cf5ad770999u);
+  std::vector<std::byte> longer(100);
+  for (std::size_t i = 0; i < longer.size(); ++i) longer[i] = static_cast<std::byte>(i * 7 % 256);
+  EXPECT_EQ(checksum(longer), 0x8e2272c08247d5dbu);
 }
 
 TEST(ChecksumTest, OfPartsIsThatOfTheWhole) {
