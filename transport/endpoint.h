@@ -1,15 +1,15 @@
 #pragma once
 
+#include "runtime/base/ids.h"
+
 #include <chrono>
 #include <cstdint>
 #include <string>
 
-#include "runtime/base/ids.h"
-
 namespace longshore::transport {
 
-// One connection of one Transport, numbered by that Transport from 1 and never reused. A peer that was lost and comes
-// back gets a new id, so nothing late can be taken for the new one's.
+// One connection of one Transport, numbered by that Transport from 1 and never reused. A peer that was lost
+// and comes back gets a new id, so nothing late can be taken for the new one's.
 using PeerId = StrongId<struct PeerTag, std::uint32_t>;
 
 // What the path to a peer is, as chosen by the transport and as measured by `measure_path` (path_probe.h).

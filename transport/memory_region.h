@@ -1,29 +1,30 @@
 #pragma once
 
+#include "runtime/base/ids.h"
+#include "runtime/base/memory_kind.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <utility>
 
-#include "runtime/base/ids.h"
-#include "runtime/base/memory_kind.h"
-
 namespace longshore::transport {
 
 class Transport;
 
-// The whole key to registered memory: a number that the owner's transport looks up when it is asked to read. Nobody
-// else can turn it into access of another kind: peers read, inside the bounds, while the region is registered, and
-// nothing they hold lets them write.
+// The whole key to registered memory: a number that the owner's transport looks up when it is asked to read.
+// Nobody else can turn it into access of another kind: peers read, inside the bounds, while the region is
+// registered, and nothing they hold lets them write.
 using RegionId = StrongId<struct RegionTag, std::uint64_t>;
 
-// Every transport registers a few MiB of its own under this id, so that any peer can measure the path (path_probe.h).
+// Every transport registers a few MiB of its own under this id, so that any peer can measure the path
+// (path_probe.h).
 inline constexpr RegionId kProbeRegion{1};
 inline constexpr std::size_t kProbeRegionBytes = std::size_t{4} << 20;
 
-// Memory that connected peers may pull from, from `register_memory` until this object ends. The memory must outlive
-// it, and it must end before its Transport. If a peer is pulling from it as it ends, that peer's connection is closed.
-// Thread: the transport's owner thread.
+// Memory that connected peers may pull from, from `register_memory` until this object ends. The memory must
+// outlive it, and it must end before its Transport. If a peer is pulling from it as it ends, that peer's
+// connection is closed. Thread: the transport's owner thread.
 class MemoryRegion {
  public:
   MemoryRegion() = default;

@@ -1,5 +1,7 @@
 #include "transport/message.h"
 
+#include "runtime/base/check.h"
+
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
@@ -8,8 +10,6 @@
 #include <mutex>
 #include <utility>
 #include <vector>
-
-#include "runtime/base/check.h"
 
 namespace longshore::transport {
 namespace {

@@ -8,9 +8,10 @@ namespace longshore::transport {
 
 class MessagePool;
 
-// One message as it lies in memory: owned bytes that start at a multiple of 64, so that float arrays inside it can be
-// used in place. Moved into `Transport::send` and out of `Receiver::on_message`: whoever holds it may keep it, nothing
-// is copied in between within a process. Its memory goes back to its pool when it ends, from any thread.
+// One message as it lies in memory: owned bytes that start at a multiple of 64, so that float arrays inside
+// it can be used in place. Moved into `Transport::send` and out of `Receiver::on_message`: whoever holds it
+// may keep it, nothing is copied in between within a process. Its memory goes back to its pool when it ends,
+// from any thread.
 class Message {
  public:
   Message() = default;
@@ -34,8 +35,8 @@ class Message {
   std::size_t capacity_ = 0;
 };
 
-// Keeps the memory of ended messages for the next ones, since a fresh mapping of a reply of several MiB costs more in
-// page faults than its transfer. Thread-safe; messages may outlive their pool.
+// Keeps the memory of ended messages for the next ones, since a fresh mapping of a reply of several MiB costs
+// more in page faults than its transfer. Thread-safe; messages may outlive their pool.
 class MessagePool {
  public:
   // Memory that idles in the pool at most; beyond it, ended messages are freed.

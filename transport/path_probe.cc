@@ -16,8 +16,11 @@ constexpr std::chrono::milliseconds kSmallTime{10};
 constexpr std::size_t kLargePiece = 64 << 10;  // about a KvBlock
 constexpr std::chrono::milliseconds kLargeTime{20};
 
-Result<std::chrono::nanoseconds> pull(Transport& transport, PeerId peer, Receiver& receiver,
-                                      std::span<const TransferPiece> pieces, Steady::time_point deadline) {
+Result<std::chrono::nanoseconds> pull(Transport& transport,
+                                      PeerId peer,
+                                      Receiver& receiver,
+                                      std::span<const TransferPiece> pieces,
+                                      Steady::time_point deadline) {
   Result<std::unique_ptr<Transfer>> transfer = transport.prepare(peer, pieces);
   if (!transfer) return transfer.error();
   const Steady::time_point start = Steady::now();
@@ -70,7 +73,8 @@ Result<PathReport> measure_path(Transport& transport,
   } while (Steady::now() < large_end);
   // The best of a few: whatever else ran on the machine only ever makes a pull slower.
   report->pull_bytes_per_second =
-      static_cast<double>(large.size()) / std::chrono::duration<double>(std::max(best, std::chrono::nanoseconds(1))).count();
+      static_cast<double>(large.size()) /
+      std::chrono::duration<double>(std::max(best, std::chrono::nanoseconds(1))).count();
   return report;
 }
 

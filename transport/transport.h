@@ -1,12 +1,5 @@
 #pragma once
 
-#include <chrono>
-#include <cstddef>
-#include <memory>
-#include <span>
-#include <string>
-#include <string_view>
-
 #include "runtime/base/memory_kind.h"
 #include "runtime/base/result.h"
 #include "transport/endpoint.h"
@@ -14,13 +7,22 @@
 #include "transport/message.h"
 #include "transport/transfer.h"
 
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
 namespace longshore::transport {
 
-// Largest message. A query of 128 tokens x 128 heads x 256 floats is 16 MiB, its partials the same and a little.
+// Largest message. A query of 128 tokens x 128 heads x 256 floats is 16 MiB, its partials the same and a
+// little.
 inline constexpr std::size_t kMessageBytesMax = std::size_t{256} << 20;
 // Connections of one Transport; the next one is refused.
 inline constexpr std::size_t kPeersMax = 1024;
-// A waiter spins that long before it parks: beyond a shared-memory round trip, far below a scheduler's time slice.
+// A waiter spins that long before it parks: beyond a shared-memory round trip, far below a scheduler's time
+// slice.
 inline constexpr std::chrono::microseconds kSpinMax{20};
 
 // What a transport can do; constant for its life.
@@ -30,21 +32,22 @@ struct Capabilities {
   std::string_view name;       // "inproc", "ucx": a metric label
 };
 
-// What `progress` delivers. Called on the owner thread, in the order of arrival; may call anything of the transport
-// but progress and wait.
+// What `progress` delivers. Called on the owner thread, in the order of arrival; may call anything of the
+// transport but progress and wait.
 class Receiver {
  public:
   virtual ~Receiver() = default;
-  // One message, whole and as sent. The first one of an unknown peer is how an incoming connection shows itself.
+  // One message, whole and as sent. The first one of an unknown peer is how an incoming connection shows
+  // itself.
   virtual void on_message(PeerId peer, Message message) = 0;
-  // The peer closed, died or cannot be reached: its messages and transfers end here; the id is void. Told once for
-  // every connection that has delivered or been asked for, and not for those that we closed.
+  // The peer closed, died or cannot be reached: its messages and transfers end here; the id is void. Told
+  // once for every connection that has delivered or been asked for, and not for those that we closed.
   virtual void on_peer_lost(PeerId peer, const Error& error) = 0;
 };
 
-// Moves messages and registered memory between nodes. One object per node. Messages of one connection arrive whole,
-// once, in the order in which they were sent, or the peer is reported lost; bytes are never changed or checked.
-// A connection has two ends: what one end's `connect` made, the other end sees as an incoming peer.
+// Moves messages and registered memory between nodes. One object per node. Messages of one connection arrive
+// whole, once, in the order in which they were sent, or the peer is reported lost; bytes are never changed or
+// checked. A connection has two ends: what one end's `connect` made, the other end sees as an incoming peer.
 //
 // Thread: one owner thread (it may change while nobody is inside); only `wake` may be called from others.
 class Transport {
@@ -55,35 +58,37 @@ class Transport {
   virtual std::string address() const = 0;
   virtual Capabilities capabilities() const = 0;
 
-  // Begins a connection; messages may be sent at once. Errors: kInvalidArgument (not an address of this kind, or our
-  // own), kUnavailable (refused or unreachable, where that is known at once; else on_peer_lost tells),
+  // Begins a connection; messages may be sent at once. Errors: kInvalidArgument (not an address of this kind,
+  // or our own), kUnavailable (refused or unreachable, where that is known at once; else on_peer_lost tells),
   // kResourceExhausted (kPeersMax).
   virtual Result<PeerId> connect(std::string_view address) = 0;
-  // Ends the connection: transfers fail, the peer is told if it can be reached. What was sent before still goes out if
-  // that takes no more than a few milliseconds. Unknown and lost ids are ignored.
+  // Ends the connection: transfers fail, the peer is told if it can be reached. What was sent before still
+  // goes out if that takes no more than a few milliseconds. Unknown and lost ids are ignored.
   virtual void close(PeerId peer) = 0;
 
   // A message to fill and send.
   virtual MessagePool& messages() = 0;
-  // Takes the message; returns at once. Errors: kUnavailable (peer lost or closed), kInvalidArgument (empty, or over
-  // kMessageBytesMax). Success says nothing of arrival: answers and on_peer_lost do.
+  // Takes the message; returns at once. Errors: kUnavailable (peer lost or closed), kInvalidArgument (empty,
+  // or over kMessageBytesMax). Success says nothing of arrival: answers and on_peer_lost do.
   virtual Result<void> send(PeerId peer, Message message) = 0;
 
-  // Moves what can be moved and delivers what has arrived; returns the number of deliveries and finished transfers.
+  // Moves what can be moved and delivers what has arrived; returns the number of deliveries and finished
+  // transfers.
   virtual std::size_t progress(Receiver& receiver) = 0;
-  // Returns when there is something for `progress`, a transfer has ended, `wake` was called, or after `timeout`. Spins
-  // kSpinMax, then parks. A wake that comes before the wait ends it at once.
+  // Returns when there is something for `progress`, a transfer has ended, `wake` was called, or after
+  // `timeout`. Spins kSpinMax, then parks. A wake that comes before the wait ends it at once.
   virtual void wait(std::chrono::nanoseconds timeout) = 0;
   // Thread-safe.
   virtual void wake() = 0;
 
-  // Lets connected peers pull from `bytes`. Errors: kInvalidArgument (empty, or a kind that capabilities() rules out),
-  // kResourceExhausted (the system refuses to pin it).
+  // Lets connected peers pull from `bytes`. Errors: kInvalidArgument (empty, or a kind that capabilities()
+  // rules out), kResourceExhausted (the system refuses to pin it).
   virtual Result<MemoryRegion> register_memory(std::span<const std::byte> bytes, MemoryKind kind) = 0;
 
-  // A pull of `pieces` from `peer`. Errors: kUnavailable (peer lost), kInvalidArgument (no pieces, or over a limit of
-  // transfer.h; target and bytes differ; empty target where memory is not shared).
-  virtual Result<std::unique_ptr<Transfer>> prepare(PeerId peer, std::span<const TransferPiece> pieces,
+  // A pull of `pieces` from `peer`. Errors: kUnavailable (peer lost), kInvalidArgument (no pieces, or over a
+  // limit of transfer.h; target and bytes differ; empty target where memory is not shared).
+  virtual Result<std::unique_ptr<Transfer>> prepare(PeerId peer,
+                                                    std::span<const TransferPiece> pieces,
                                                     const TransferOptions& options = {}) = 0;
 
   // What the path to the peer is; unmeasured (see measure_path). Errors: kUnavailable (peer lost).

@@ -1,7 +1,10 @@
-// Runs one fuzz target without libFuzzer: every file of its corpus, and a fixed number of mutations of each from a
-// fixed seed. So every build checks what the fuzzer has found so far, with any compiler, in about a second.
+// Runs one fuzz target without libFuzzer: every file of its corpus, and a fixed number of mutations of each
+// from a fixed seed. So every build checks what the fuzzer has found so far, with any compiler, in about a
+// second.
 //
 //   corpus_runner CORPUS_FOLDER [--rounds N] [--seed S]
+
+#include "runtime/base/random.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -14,8 +17,6 @@
 #include <iterator>
 #include <string>
 #include <vector>
-
-#include "runtime/base/random.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
@@ -32,8 +33,19 @@ void run_one(const Input& input) {
 }
 
 // The numbers that parsers stumble over.
-constexpr std::uint64_t kEdges[] = {0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff,
-                                    0x7fffffffffffffff, 0x8000000000000000, 0xffffffffffffffff};
+constexpr std::uint64_t kEdges[] = {0,
+                                    1,
+                                    0x7f,
+                                    0x80,
+                                    0xff,
+                                    0x7fff,
+                                    0xffff,
+                                    0x7fffffff,
+                                    0x80000000,
+                                    0xffffffff,
+                                    0x7fffffffffffffff,
+                                    0x8000000000000000,
+                                    0xffffffffffffffff};
 
 Input mutate(Input input, longshore::Random& random) {
   const std::uint64_t changes = 1 + random.below(4);
@@ -58,7 +70,8 @@ Input mutate(Input input, longshore::Random& random) {
       case 4: {
         const std::size_t count = std::min<std::size_t>(input.size() - at, 1 + random.below(64));
         const Input part(input.begin() + at, input.begin() + at + count);
-        if (input.size() + count <= kInputBytesMax) input.insert(input.begin() + at, part.begin(), part.end());
+        if (input.size() + count <= kInputBytesMax)
+          input.insert(input.begin() + at, part.begin(), part.end());
         break;
       }
       default:

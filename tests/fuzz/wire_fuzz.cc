@@ -1,11 +1,12 @@
-// Wire messages: the input as a frame, and its body sealed anew as each kind that its seventh byte names, so that the
-// checksum does not keep the fuzzer from the decoders. The corpus is sample_messages.h, one file a message.
+// Wire messages: the input as a frame, and its body sealed anew as each kind that its seventh byte names, so
+// that the checksum does not keep the fuzzer from the decoders. The corpus is sample_messages.h, one file a
+// message.
+
+#include "tests/unit/transport/wire/sample_messages.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-
-#include "tests/unit/transport/wire/sample_messages.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace longshore;

@@ -1,14 +1,14 @@
 #include "transport/fault/fault_transport.h"
 
+#include "runtime/base/check.h"
+#include "runtime/base/random.h"
+
 #include <algorithm>
 #include <cstring>
 #include <list>
 #include <set>
 #include <utility>
 #include <vector>
-
-#include "runtime/base/check.h"
-#include "runtime/base/random.h"
 
 namespace longshore::transport {
 namespace {
@@ -45,8 +45,12 @@ namespace {
 // Looks done only where its peer can be reached, and then perhaps with a bit changed.
 class FaultTransfer final : public Transfer {
  public:
-  FaultTransfer(std::unique_ptr<Transfer> inner, std::vector<TransferPiece> pieces, const std::set<PeerId>& partitioned,
-                PeerId peer, double corrupt, std::uint64_t seed)
+  FaultTransfer(std::unique_ptr<Transfer> inner,
+                std::vector<TransferPiece> pieces,
+                const std::set<PeerId>& partitioned,
+                PeerId peer,
+                double corrupt,
+                std::uint64_t seed)
       : inner_(std::move(inner)),
         pieces_(std::move(pieces)),
         partitioned_(partitioned),
@@ -86,7 +90,8 @@ class FaultTransfer final : public Transfer {
 // Stands between the wrapped transport and the node: what comes over a cut is not heard.
 class Filter final : public Receiver {
  public:
-  Filter(Receiver& receiver, const std::set<PeerId>& partitioned) : receiver_(receiver), partitioned_(partitioned) {}
+  Filter(Receiver& receiver, const std::set<PeerId>& partitioned)
+      : receiver_(receiver), partitioned_(partitioned) {}
   void on_message(PeerId peer, Message message) override {
     if (partitioned_.contains(peer)) return;
     ++delivered;
@@ -105,10 +110,12 @@ class Filter final : public Receiver {
 
 }  // namespace
 
-FaultTransport::FaultTransport(std::unique_ptr<Transport> inner, const Clock& clock, const FaultPolicy& policy)
+FaultTransport::FaultTransport(std::unique_ptr<Transport> inner,
+                               const Clock& clock,
+                               const FaultPolicy& policy)
     : state_(std::make_unique<State>(std::move(inner), clock, policy)) {
-  CHECK(policy.delay_min <= policy.delay_max) << "delays from " << policy.delay_min.count() << " to "
-                                              << policy.delay_max.count();
+  CHECK(policy.delay_min <= policy.delay_max)
+      << "delays from " << policy.delay_min.count() << " to " << policy.delay_max.count();
 }
 
 FaultTransport::~FaultTransport() = default;
@@ -169,7 +176,8 @@ std::size_t FaultTransport::progress(Receiver& receiver) {
       continue;
     }
     // A peer that is gone by now is reported by the wrapped transport.
-    if (!state_->cut_off(delayed->peer)) (void)state_->inner->send(delayed->peer, std::move(delayed->message));
+    if (!state_->cut_off(delayed->peer))
+      (void)state_->inner->send(delayed->peer, std::move(delayed->message));
     delayed = state_->delayed.erase(delayed);
   }
   for (const auto& [peer, error] : std::exchange(state_->lost, {})) receiver.on_peer_lost(peer, error);
@@ -181,7 +189,8 @@ std::size_t FaultTransport::progress(Receiver& receiver) {
 void FaultTransport::wait(std::chrono::nanoseconds timeout) {
   const TimePoint now = state_->clock.now();
   for (const State::Delayed& delayed : state_->delayed)
-    timeout = std::min<std::chrono::nanoseconds>(timeout, std::max<Duration>(delayed.due - now, Duration::zero()));
+    timeout =
+        std::min<std::chrono::nanoseconds>(timeout, std::max<Duration>(delayed.due - now, Duration::zero()));
   if (!state_->lost.empty()) timeout = std::chrono::nanoseconds::zero();
   state_->inner->wait(timeout);
 }

@@ -1,15 +1,16 @@
 #pragma once
 
+#include "runtime/base/clock.h"
+#include "transport/transport.h"
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
 
-#include "runtime/base/clock.h"
-#include "transport/transport.h"
-
 namespace longshore::transport {
 
-// What goes wrong with messages that this node sends. Probabilities in [0, 1], each drawn per message from the seed.
+// What goes wrong with messages that this node sends. Probabilities in [0, 1], each drawn per message from
+// the seed.
 struct FaultPolicy {
   std::uint64_t seed = 0;
   double lose = 0;
@@ -19,16 +20,16 @@ struct FaultPolicy {
   std::chrono::nanoseconds delay_min{0}, delay_max{0};
 };
 
-// Wraps any transport and breaks its promises, repeatably: the same seed and calls give the same faults. Time is
-// given, so a test moves it and nothing waits for real. Thread: as the wrapped transport.
+// Wraps any transport and breaks its promises, repeatably: the same seed and calls give the same faults. Time
+// is given, so a test moves it and nothing waits for real. Thread: as the wrapped transport.
 class FaultTransport final : public Transport {
  public:
   FaultTransport(std::unique_ptr<Transport> inner, const Clock& clock, const FaultPolicy& policy);
   ~FaultTransport() override;
 
   void set_policy(const FaultPolicy& policy);
-  // From now on nothing reaches the peer and nothing from it is delivered, without either being told; `heal` ends it
-  // (what was dropped stays dropped). Transfers neither finish nor fail meanwhile.
+  // From now on nothing reaches the peer and nothing from it is delivered, without either being told; `heal`
+  // ends it (what was dropped stays dropped). Transfers neither finish nor fail meanwhile.
   void partition(PeerId peer);
   void heal(PeerId peer);
   // The peer is reported lost although it lives: what a lease does to a node that is only slow.
@@ -44,7 +45,8 @@ class FaultTransport final : public Transport {
   void wait(std::chrono::nanoseconds timeout) override;
   void wake() override;
   Result<MemoryRegion> register_memory(std::span<const std::byte> bytes, MemoryKind kind) override;
-  Result<std::unique_ptr<Transfer>> prepare(PeerId peer, std::span<const TransferPiece> pieces,
+  Result<std::unique_ptr<Transfer>> prepare(PeerId peer,
+                                            std::span<const TransferPiece> pieces,
                                             const TransferOptions& options) override;
   Result<PathReport> path(PeerId peer) const override;
   LinkCounters counters(PeerId peer) const override;

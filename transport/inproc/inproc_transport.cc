@@ -1,5 +1,7 @@
 #include "transport/inproc/inproc_transport.h"
 
+#include "runtime/base/check.h"
+
 #include <atomic>
 #include <condition_variable>
 #include <cstring>
@@ -12,8 +14,6 @@
 #include <unordered_map>
 #include <utility>
 #include <vector>
-
-#include "runtime/base/check.h"
 
 namespace longshore::transport {
 namespace {
@@ -60,7 +60,8 @@ struct Node {
 struct Link {
   std::shared_ptr<Node> nodes[2];
   std::atomic<bool> closed{false};
-  bool dropped[2] = {false, false};  // closed or reported by that side: nothing late is a new peer's; its thread only
+  bool dropped[2] = {
+      false, false};  // closed or reported by that side: nothing late is a new peer's; its thread only
   std::atomic<std::uint64_t> bytes_served[2] = {0, 0};  // by that side, to the other
 };
 
@@ -73,22 +74,28 @@ struct Peer {
 
 class PullTransfer final : public Transfer {
  public:
-  PullTransfer(std::shared_ptr<Link> link, int side, std::vector<TransferPiece> pieces, LinkCounters& counters)
+  PullTransfer(std::shared_ptr<Link> link,
+               int side,
+               std::vector<TransferPiece> pieces,
+               LinkCounters& counters)
       : link_(std::move(link)), side_(side), pieces_(std::move(pieces)), counters_(counters) {}
 
   Result<void> post() override {
     CHECK(state_ == TransferState::kPrepared) << "a transfer is posted once";
-    if (link_->closed) return make_error(ErrorCode::kUnavailable, "cannot pull: the peer has closed the connection");
+    if (link_->closed)
+      return make_error(ErrorCode::kUnavailable, "cannot pull: the peer has closed the connection");
     Node& owner = *link_->nodes[1 - side_];
     const std::shared_lock lock(owner.regions_mutex);  // a region cannot end under the copy
     for (const TransferPiece& piece : pieces_) {
       const auto region = owner.regions.find(piece.region);
       if (region == owner.regions.end())
-        return fail(make_error(ErrorCode::kNotFound, "node ", owner.name, " has no region ", piece.region.value));
+        return fail(
+            make_error(ErrorCode::kNotFound, "node ", owner.name, " has no region ", piece.region.value));
       const std::span<const std::byte> source = region->second;
       if (piece.bytes > source.size() || piece.offset > source.size() - piece.bytes)
-        return fail(make_error(ErrorCode::kInvalidArgument, "pull of ", piece.bytes, " bytes at ", piece.offset,
-                               " is outside region ", piece.region.value, " of ", source.size(), " bytes"));
+        return fail(make_error(ErrorCode::kInvalidArgument, "pull of ", piece.bytes, " bytes at ",
+                               piece.offset, " is outside region ", piece.region.value, " of ", source.size(),
+                               " bytes"));
       const std::span<const std::byte> found = source.subspan(piece.offset, piece.bytes);
       if (piece.target.empty()) {
         arrived_.push_back(found);
@@ -168,7 +175,8 @@ class InprocTransport final : public Transport {
 
   Result<PeerId> connect(std::string_view address) override {
     if (!address.starts_with(kPrefix))
-      return make_error(ErrorCode::kInvalidArgument, "\"", address, "\" is no in-process address (inproc:NAME)");
+      return make_error(ErrorCode::kInvalidArgument, "\"", address,
+                        "\" is no in-process address (inproc:NAME)");
     const std::string_view name = address.substr(kPrefix.size());
     if (name == node_->name)
       return make_error(ErrorCode::kInvalidArgument, "node ", name, " cannot connect to itself");
@@ -182,7 +190,8 @@ class InprocTransport final : public Transport {
     for (const std::shared_ptr<Node>& node : link->nodes) {
       const std::lock_guard node_lock(node->mutex);
       if (node->links.size() >= kPeersMax)
-        return make_error(ErrorCode::kResourceExhausted, "node ", node->name, " has ", kPeersMax, " connections");
+        return make_error(ErrorCode::kResourceExhausted, "node ", node->name, " has ", kPeersMax,
+                          " connections");
     }
     for (const std::shared_ptr<Node>& node : link->nodes) {
       const std::lock_guard node_lock(node->mutex);
@@ -203,8 +212,8 @@ class InprocTransport final : public Transport {
 
   Result<void> send(PeerId peer, Message message) override {
     if (message.size() == 0 || message.size() > kMessageBytesMax)
-      return make_error(ErrorCode::kInvalidArgument, "message of ", message.size(), " bytes; it may have 1 to ",
-                        kMessageBytesMax);
+      return make_error(ErrorCode::kInvalidArgument, "message of ", message.size(),
+                        " bytes; it may have 1 to ", kMessageBytesMax);
     const auto found = open_.find(peer);
     if (found == open_.end() || found->second->closed)
       return make_error(ErrorCode::kUnavailable, "peer ", peer.value, " is closed or lost");
@@ -248,7 +257,8 @@ class InprocTransport final : public Transport {
       if (std::chrono::steady_clock::now() >= spin_end) break;
     }
     std::unique_lock lock(node_->mutex);
-    node_->arrival.wait_until(lock, start + timeout, [this] { return node_->woken || !node_->events.empty(); });
+    node_->arrival.wait_until(lock, start + timeout,
+                              [this] { return node_->woken || !node_->events.empty(); });
     node_->woken = false;
     if (node_->events.empty()) node_->pending.store(false, std::memory_order_relaxed);
   }
@@ -264,8 +274,8 @@ class InprocTransport final : public Transport {
 
   Result<MemoryRegion> register_memory(std::span<const std::byte> bytes, MemoryKind kind) override {
     if (bytes.empty() || kind == MemoryKind::kCuda)
-      return make_error(ErrorCode::kInvalidArgument, "cannot register ", bytes.size(), " bytes of memory kind ",
-                        static_cast<int>(kind), " with the in-process transport");
+      return make_error(ErrorCode::kInvalidArgument, "cannot register ", bytes.size(),
+                        " bytes of memory kind ", static_cast<int>(kind), " with the in-process transport");
     const RegionId id{next_region_++};
     const std::unique_lock lock(node_->regions_mutex);
     node_->regions[id] = bytes;
@@ -276,7 +286,8 @@ class InprocTransport final : public Transport {
                                             std::span<const TransferPiece> pieces,
                                             const TransferOptions& options) override {
     const auto found = open_.find(peer);
-    if (found == open_.end()) return make_error(ErrorCode::kUnavailable, "peer ", peer.value, " is closed or lost");
+    if (found == open_.end())
+      return make_error(ErrorCode::kUnavailable, "peer ", peer.value, " is closed or lost");
     if (Result<void> legal = check_transfer(pieces, options, capabilities()); !legal) return legal.error();
     Peer& other = peers_.at(peer);
     return std::unique_ptr<Transfer>(std::make_unique<PullTransfer>(
@@ -284,7 +295,8 @@ class InprocTransport final : public Transport {
   }
 
   Result<PathReport> path(PeerId peer) const override {
-    if (!open_.contains(peer)) return make_error(ErrorCode::kUnavailable, "peer ", peer.value, " is closed or lost");
+    if (!open_.contains(peer))
+      return make_error(ErrorCode::kUnavailable, "peer ", peer.value, " is closed or lost");
     return PathReport{.transports = "inproc", .shared_memory = true};
   }
 
@@ -356,7 +368,8 @@ Result<std::unique_ptr<Transport>> InprocNetwork::create(std::string name) {
   node->name = name;
   const std::lock_guard lock(state_->mutex);
   if (name.empty() || !state_->nodes.emplace(name, node).second)
-    return make_error(ErrorCode::kInvalidArgument, "node name \"", name, "\" is empty or taken in this process");
+    return make_error(ErrorCode::kInvalidArgument, "node name \"", name,
+                      "\" is empty or taken in this process");
   return std::unique_ptr<Transport>(std::make_unique<InprocTransport>(state_, std::move(node)));
 }
 

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <memory>
-#include <string>
-
 #include "runtime/base/result.h"
 #include "transport/transport.h"
+
+#include <memory>
+#include <string>
 
 namespace longshore::transport {
 
@@ -12,9 +12,9 @@ namespace longshore::transport {
 class InprocNetwork {
  public:
   InprocNetwork();
-  // A node on this network with the address "inproc:NAME". Errors: kInvalidArgument (the name is empty or taken).
-  // Messages are handed over, not copied; pulls with an empty target are references to the owner's memory. When a
-  // transport ends, its peers are told as if it had closed every connection.
+  // A node on this network with the address "inproc:NAME". Errors: kInvalidArgument (the name is empty or
+  // taken). Messages are handed over, not copied; pulls with an empty target are references to the owner's
+  // memory. When a transport ends, its peers are told as if it had closed every connection.
   Result<std::unique_ptr<Transport>> create(std::string name);
 
   struct State;

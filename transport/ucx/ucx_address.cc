@@ -1,9 +1,9 @@
 #include "transport/ucx/ucx_address.h"
 
+#include "transport/wire/checksum.h"
+
 #include <cstdint>
 #include <cstring>
-
-#include "transport/wire/checksum.h"
 
 namespace longshore::transport {
 namespace {
@@ -30,8 +30,9 @@ std::string to_text(std::span<const std::byte> worker_address) {
 }
 
 Result<std::vector<std::byte>> from_text(std::string_view address) {
-  const Error refusal = make_error(ErrorCode::kInvalidArgument, "\"", address.substr(0, 64),
-                                   "\" is no address of a UCX node (ucx1: and hex digits), or it was changed");
+  const Error refusal =
+      make_error(ErrorCode::kInvalidArgument, "\"", address.substr(0, 64),
+                 "\" is no address of a UCX node (ucx1: and hex digits), or it was changed");
   if (!address.starts_with(kPrefix)) return refusal;
   address.remove_prefix(kPrefix.size());
   if (address.size() % 2 != 0 || address.size() / 2 > kAddressBytesMax) return refusal;

@@ -1,5 +1,11 @@
 #pragma once
 
+#include "runtime/base/result.h"
+#include "transport/endpoint.h"
+#include "transport/memory_region.h"
+#include "transport/message.h"
+#include "transport/ucx/ucx_fragments.h"
+
 #include <ucp/api/ucp.h>
 
 #include <cstddef>
@@ -9,12 +15,6 @@
 #include <memory>
 #include <optional>
 #include <vector>
-
-#include "runtime/base/result.h"
-#include "transport/endpoint.h"
-#include "transport/memory_region.h"
-#include "transport/message.h"
-#include "transport/ucx/ucx_fragments.h"
 
 namespace longshore::transport {
 
@@ -49,7 +49,7 @@ struct UcxConnection {
   bool closed_here = false;        // by the owner, who hears nothing more of it
   std::optional<Error> failure;    // to be reported
 
-  std::uint64_t next_to_send = 0;     // message numbers
+  std::uint64_t next_to_send = 0;  // message numbers
   std::uint64_t next_to_deliver = 0;
   std::map<std::uint64_t, Incoming> incoming;
   std::size_t incoming_bytes = 0;

@@ -3,12 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 
-// What travels between two UcxTransports: active messages that fit one segment of UCX each, so that the receiver
-// copies them once, straight to where they belong, and nothing that UCX still holds points into memory of ours.
+// What travels between two UcxTransports: active messages that fit one segment of UCX each, so that the
+// receiver copies them once, straight to where they belong, and nothing that UCX still holds points into
+// memory of ours.
 namespace longshore::transport {
 
-// Bytes of payload in one active message: half a KvBlock of 128 tokens, d 128, f16. 8 KiB, UCX's own choice, costs a
-// system call for each on TCP; from 64 KiB on the 16-bit lengths of UCX 1.13's shared memory overflow.
+// Bytes of payload in one active message: half a KvBlock of 128 tokens, d 128, f16. 8 KiB, UCX's own choice,
+// costs a system call for each on TCP; from 64 KiB on the 16-bit lengths of UCX 1.13's shared memory
+// overflow.
 inline constexpr std::size_t kFragmentBytes = std::size_t{32} << 10;
 
 // The active-message ids.

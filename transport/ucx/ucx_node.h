@@ -1,5 +1,10 @@
 #pragma once
 
+#include "transport/transport.h"
+#include "transport/ucx/ucx_address.h"
+#include "transport/ucx/ucx_connection.h"
+#include "transport/ucx/ucx_worker.h"
+
 #include <ucp/api/ucp.h>
 
 #include <atomic>
@@ -8,11 +13,6 @@
 #include <unordered_map>
 #include <utility>
 #include <vector>
-
-#include "transport/transport.h"
-#include "transport/ucx/ucx_address.h"
-#include "transport/ucx/ucx_connection.h"
-#include "transport/ucx/ucx_worker.h"
 
 namespace longshore::transport {
 
@@ -62,15 +62,25 @@ class UcxNode final : public Transport {
   void unregister_memory(RegionId region) override;
 
   // UCX calls these inside progress; they call nothing of UCX.
-  static ucs_status_t on_fragment(void* argument, const void* header, std::size_t header_bytes, void* data,
-                                  std::size_t bytes, const ucp_am_recv_param_t* param);
+  static ucs_status_t on_fragment(void* argument,
+                                  const void* header,
+                                  std::size_t header_bytes,
+                                  void* data,
+                                  std::size_t bytes,
+                                  const ucp_am_recv_param_t* param);
   static void on_endpoint_error(void* argument, ucp_ep_h endpoint, ucs_status_t status);
   static void on_sent(void* request, ucs_status_t status, void* argument);
   void take_greeting(const FragmentHeader& header, std::span<const std::byte> data);
-  void take_message(const Connection& connection, const FragmentHeader& header, std::span<const std::byte> data);
+  void take_message(const Connection& connection,
+                    const FragmentHeader& header,
+                    std::span<const std::byte> data);
   void take_pull(const Connection& connection, const FragmentHeader& header, std::span<const std::byte> data);
-  void take_piece(const Connection& connection, const FragmentHeader& header, std::span<const std::byte> data);
-  void take_refusal(const Connection& connection, const FragmentHeader& header, std::span<const std::byte> data);
+  void take_piece(const Connection& connection,
+                  const FragmentHeader& header,
+                  std::span<const std::byte> data);
+  void take_refusal(const Connection& connection,
+                    const FragmentHeader& header,
+                    std::span<const std::byte> data);
   void refuse(const Connection& connection, std::uint64_t ticket, const Error& error);
   void fail(const Connection& connection, Error error);
 
@@ -85,21 +95,23 @@ class UcxNode final : public Transport {
   void enqueue(const Connection& connection, FragmentKind kind, FragmentHeader header, Message body);
   void drop(const Connection& connection, const Error& reason);
   void say_goodbye(const Connection& connection);
-  bool is_ready() const { return !inbox_.empty() || transfers_ended_ > 0 || woken_.load(std::memory_order_acquire); }
+  bool is_ready() const {
+    return !inbox_.empty() || transfers_ended_ > 0 || woken_.load(std::memory_order_acquire);
+  }
 
   std::unique_ptr<UcxWorker> worker_;
   MessagePool messages_;
   Message probe_;
   HandlerArgument handler_arguments_[kFragmentKinds];
 
-  std::unordered_map<PeerId, Connection> connections_;           // open ones
-  std::unordered_map<std::uint64_t, Connection> by_name_;        // the same
-  std::unordered_map<PeerId, LinkCounters> counters_;            // all that ever were
-  std::vector<std::pair<void*, Connection>> closing_;            // endpoints that UCX is ending
+  std::unordered_map<PeerId, Connection> connections_;     // open ones
+  std::unordered_map<std::uint64_t, Connection> by_name_;  // the same
+  std::unordered_map<PeerId, LinkCounters> counters_;      // all that ever were
+  std::vector<std::pair<void*, Connection>> closing_;      // endpoints that UCX is ending
   std::unordered_map<RegionId, Region> regions_;
-  std::unordered_map<std::uint64_t, UcxTransfer*> transfers_;    // posted ones, by ticket
-  std::vector<Connection> greeted_;  // their endpoints are to be opened
-  std::vector<Connection> failed_;   // to be reported and ended
+  std::unordered_map<std::uint64_t, UcxTransfer*> transfers_;  // posted ones, by ticket
+  std::vector<Connection> greeted_;                            // their endpoints are to be opened
+  std::vector<Connection> failed_;                             // to be reported and ended
   std::deque<Delivery> inbox_;
   std::size_t transfers_ended_ = 0;  // since the last progress
   std::size_t sends_in_flight_ = 0;

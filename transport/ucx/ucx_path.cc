@@ -30,9 +30,11 @@ PathReport parse_endpoint_info(std::string_view info) {
     std::string resource;
     words >> resource;
     const std::string transport = transport_of(resource);
-    if (transport.empty() || ("," + report.transports + ",").find("," + transport + ",") != std::string::npos) continue;
+    if (transport.empty() || ("," + report.transports + ",").find("," + transport + ",") != std::string::npos)
+      continue;
     if (report.transports.empty())  // the first lane carries the active messages
-      report.shared_memory = transport == "posix" || transport == "sysv" || transport == "self" || transport == "xpmem";
+      report.shared_memory =
+          transport == "posix" || transport == "sysv" || transport == "self" || transport == "xpmem";
     report.transports += (report.transports.empty() ? "" : ",") + transport;
   }
   return report;

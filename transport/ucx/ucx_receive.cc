@@ -1,9 +1,9 @@
-#include <algorithm>
-#include <cstring>
-
 #include "runtime/base/log.h"
 #include "transport/ucx/ucx_node.h"
 #include "transport/ucx/ucx_transfer.h"
+
+#include <algorithm>
+#include <cstring>
 
 namespace longshore::transport {
 namespace {
@@ -34,8 +34,8 @@ ucs_status_t UcxNode::on_fragment(void* argument,
   FragmentHeader header;
   const bool eager = (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) == 0;
   if (header_size != sizeof header || !eager) {
-    log::debug("ucx: fragment of kind {} with a header of {} bytes is dropped", static_cast<int>(handler->kind),
-               header_size);
+    log::debug("ucx: fragment of kind {} with a header of {} bytes is dropped",
+               static_cast<int>(handler->kind), header_size);
     return UCS_OK;
   }
   std::memcpy(&header, header_bytes, sizeof header);
@@ -49,14 +49,23 @@ ucs_status_t UcxNode::on_fragment(void* argument,
   if (found == node.by_name_.end() || found->second->failure) return UCS_OK;
   const Connection connection = found->second;
   switch (handler->kind) {
-    case FragmentKind::kMessage: node.take_message(connection, header, payload); break;
-    case FragmentKind::kPull: node.take_pull(connection, header, payload); break;
-    case FragmentKind::kPiece: node.take_piece(connection, header, payload); break;
-    case FragmentKind::kRefusal: node.take_refusal(connection, header, payload); break;
+    case FragmentKind::kMessage:
+      node.take_message(connection, header, payload);
+      break;
+    case FragmentKind::kPull:
+      node.take_pull(connection, header, payload);
+      break;
+    case FragmentKind::kPiece:
+      node.take_piece(connection, header, payload);
+      break;
+    case FragmentKind::kRefusal:
+      node.take_refusal(connection, header, payload);
+      break;
     case FragmentKind::kGoodbye:
       node.fail(connection, make_error(ErrorCode::kUnavailable, "the peer has closed the connection"));
       break;
-    case FragmentKind::kGreeting: break;
+    case FragmentKind::kGreeting:
+      break;
   }
   return UCS_OK;
 }
@@ -69,8 +78,8 @@ void UcxNode::fail(const Connection& connection, Error error) {
 
 void UcxNode::take_greeting(const FragmentHeader& header, std::span<const std::byte> data) {
   if (connections_.size() >= kPeersMax || data.empty() || data.size() > kAddressBytesMax) {
-    log::warn("ucx: refused a connection: {} of {} exist, the address has {} bytes", connections_.size(), kPeersMax,
-              data.size());
+    log::warn("ucx: refused a connection: {} of {} exist, the address has {} bytes", connections_.size(),
+              kPeersMax, data.size());
     return;
   }
   greeted_.push_back(add_connection(header.connection, {data.begin(), data.end()}));
@@ -112,7 +121,9 @@ void UcxNode::take_message(const Connection& connection,
   }
 }
 
-void UcxNode::take_pull(const Connection& connection, const FragmentHeader& header, std::span<const std::byte> data) {
+void UcxNode::take_pull(const Connection& connection,
+                        const FragmentHeader& header,
+                        std::span<const std::byte> data) {
   const std::size_t count = data.size() / sizeof(PullRequest);
   if (connection->pieces.size() + count > kPiecesWaitingMax)
     return fail(connection, broken_promise(*connection, "more pulls than are allowed at once"));
@@ -125,9 +136,10 @@ void UcxNode::take_pull(const Connection& connection, const FragmentHeader& head
                     make_error(ErrorCode::kNotFound, "the peer has no region ", request.region));
     const std::span<const std::byte> bytes = region->second.bytes;
     if (request.bytes == 0 || request.bytes > bytes.size() || request.offset > bytes.size() - request.bytes)
-      return refuse(connection, header.number,
-                    make_error(ErrorCode::kInvalidArgument, "pull of ", request.bytes, " bytes at ", request.offset,
-                               " is outside region ", request.region, " of ", bytes.size(), " bytes"));
+      return refuse(
+          connection, header.number,
+          make_error(ErrorCode::kInvalidArgument, "pull of ", request.bytes, " bytes at ", request.offset,
+                     " is outside region ", request.region, " of ", bytes.size(), " bytes"));
     auto piece = std::make_shared<Outgoing>();
     piece->kind = FragmentKind::kPiece;
     piece->header.connection = header.connection;
@@ -155,7 +167,9 @@ void UcxNode::refuse(const Connection& connection, std::uint64_t ticket, const E
   connection->messages.push_back(std::move(refusal));
 }
 
-void UcxNode::take_piece(const Connection& connection, const FragmentHeader& header, std::span<const std::byte> data) {
+void UcxNode::take_piece(const Connection& connection,
+                         const FragmentHeader& header,
+                         std::span<const std::byte> data) {
   const auto transfer = transfers_.find(header.number);
   // A transfer that was given up: its targets are others' by now.
   if (transfer == transfers_.end() || transfer->second->connection() != connection) return;

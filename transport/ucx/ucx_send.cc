@@ -1,21 +1,25 @@
-#include <algorithm>
-#include <cstring>
-
 #include "runtime/base/check.h"
 #include "transport/ucx/ucx_node.h"
 #include "transport/ucx/ucx_status.h"
 #include "transport/ucx/ucx_transfer.h"
+
+#include <algorithm>
+#include <cstring>
 
 namespace longshore::transport {
 namespace {
 
 using Steady = std::chrono::steady_clock;
 
-// Fragments of one connection that UCX may hold at a time. With 8 of 32 KiB a transport never idles between two calls
-// of progress, and a message waits behind 256 KiB of pieces at most.
+// Fragments of one connection that UCX may hold at a time. With 8 of 32 KiB a transport never idles between
+// two calls of progress, and a message waits behind 256 KiB of pieces at most.
 constexpr std::size_t kFragmentsInFlightMax = 8;
 // How long a goodbye may take. Beyond it the peer learns from its keep-alive or lease.
 constexpr std::chrono::milliseconds kGoodbyeMax{5};
+
+// Calls of UCX's progress in a row, so that peers that never pause cannot keep the owner from what has
+// arrived.
+constexpr int kProgressMax = 64;
 
 }  // namespace
 
@@ -53,8 +57,8 @@ bool UcxNode::send_fragment(const Connection& connection, const std::shared_ptr<
   param.cb.send = on_sent;
   param.user_data = send.get();
   const ucs_status_ptr_t request =
-      ucp_am_send_nbx(connection->endpoint, static_cast<unsigned>(source->kind), &send->header, sizeof send->header,
-                      source->data + source->sent, bytes, &param);
+      ucp_am_send_nbx(connection->endpoint, static_cast<unsigned>(source->kind), &send->header,
+                      sizeof send->header, source->data + source->sent, bytes, &param);
   if (UCS_PTR_IS_ERR(request)) {
     Error error = to_error(UCS_PTR_STATUS(request), "sending over UCX");
     error.code = ErrorCode::kUnavailable;
@@ -79,7 +83,10 @@ void UcxNode::on_sent(void* request, ucs_status_t, void* argument) {
   --node->sends_in_flight_;
   ++node->sends_done_;
   --send->connection->in_flight;
-  if (send->source->kind == FragmentKind::kPiece) --node->regions_.at(send->source->region).pins;
+  if (send->source->kind == FragmentKind::kPiece) {
+    const auto region = node->regions_.find(send->source->region);
+    if (region != node->regions_.end()) --region->second.pins;
+  }
   ucp_request_free(request);
 }
 
@@ -95,7 +102,8 @@ void UcxNode::say_goodbye(const Connection& connection) {
   connection->pieces.clear();
   enqueue(connection, FragmentKind::kGoodbye, {}, Message());
   const Steady::time_point end = Steady::now() + kGoodbyeMax;
-  while ((!connection->messages.empty() || connection->in_flight > 0) && !connection->failure && Steady::now() < end) {
+  while ((!connection->messages.empty() || connection->in_flight > 0) && !connection->failure &&
+         Steady::now() < end) {
     worker_->progress();
     pump(connection);
   }
@@ -123,14 +131,14 @@ void UcxNode::drop(const Connection& connection, const Error& reason) {
 }
 
 void UcxNode::advance() {
-  while (worker_->progress() > 0) {
+  for (int i = 0; i < kProgressMax && worker_->progress() > 0; ++i) {
   }
   settle();
 }
 
 void UcxNode::settle() {
   for (const Connection& connection : std::exchange(greeted_, {})) {
-    if (connection->closed) continue;
+    if (connection->closed || connection->failure) continue;
     if (Result<void> opened = open_endpoint(*connection); !opened) fail(connection, opened.error());
   }
   for (const auto& [peer, connection] : connections_) pump(connection);

@@ -34,8 +34,8 @@ ErrorCode code_of(ucs_status_t status) {
 }  // namespace
 
 Error to_error(ucs_status_t status, std::string_view attempted) {
-  return make_error(code_of(status), attempted, ": ", ucs_status_string(status), " (UCX ", static_cast<int>(status),
-                    ")");
+  return make_error(code_of(status), attempted, ": ", ucs_status_string(status), " (UCX ",
+                    static_cast<int>(status), ")");
 }
 
 }  // namespace longshore::transport

@@ -1,9 +1,9 @@
 #include "transport/ucx/ucx_transfer.h"
 
+#include "runtime/base/check.h"
+
 #include <algorithm>
 #include <cstring>
-
-#include "runtime/base/check.h"
 
 namespace longshore::transport {
 
@@ -17,7 +17,8 @@ UcxTransfer::~UcxTransfer() { node_->transfers_.erase(ticket_); }
 Result<void> UcxTransfer::post() {
   CHECK(state_ == TransferState::kPrepared) << "a transfer is posted once";
   if (connection_->closed || connection_->failure)
-    return make_error(ErrorCode::kUnavailable, "cannot pull: peer ", connection_->id.value, " is closed or lost");
+    return make_error(ErrorCode::kUnavailable, "cannot pull: peer ", connection_->id.value,
+                      " is closed or lost");
   ticket_ = ++node_->last_ticket_;
   node_->transfers_[ticket_] = this;
   state_ = TransferState::kPosted;
@@ -50,7 +51,8 @@ std::span<const std::byte> UcxTransfer::piece(std::size_t index) const {
 bool UcxTransfer::take(std::uint32_t index, std::uint64_t offset, std::span<const std::byte> data) {
   if (index >= pieces_.size()) return false;
   const std::span<std::byte> target = pieces_[index].target;
-  if (offset > target.size() || data.size() > target.size() - offset || data.size() > bytes_left_) return false;
+  if (offset > target.size() || data.size() > target.size() - offset || data.size() > bytes_left_)
+    return false;
   std::memcpy(target.data() + offset, data.data(), data.size());
   bytes_left_ -= data.size();
   connection_->counters->bytes_pulled += data.size();

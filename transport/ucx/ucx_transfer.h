@@ -1,15 +1,15 @@
 #pragma once
 
-#include <memory>
-#include <vector>
-
 #include "transport/transfer.h"
 #include "transport/ucx/ucx_node.h"
 
+#include <memory>
+#include <vector>
+
 namespace longshore::transport {
 
-// A pull over UCX: asked for with one request for all pieces, answered in fragments that are copied to their targets
-// as they come.
+// A pull over UCX: asked for with one request for all pieces, answered in fragments that are copied to their
+// targets as they come.
 class UcxTransfer final : public Transfer {
  public:
   UcxTransfer(UcxNode* node, Connection connection, std::vector<TransferPiece> pieces);

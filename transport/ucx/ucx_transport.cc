@@ -1,10 +1,5 @@
 #include "transport/ucx/ucx_transport.h"
 
-#include <algorithm>
-#include <cstring>
-#include <thread>
-#include <utility>
-
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/base/random.h"
@@ -14,6 +9,11 @@
 #include "transport/ucx/ucx_transfer.h"
 #include "transport/wire/checksum.h"
 
+#include <algorithm>
+#include <cstring>
+#include <thread>
+#include <utility>
+
 namespace longshore::transport {
 namespace {
 
@@ -21,7 +21,8 @@ using Steady = std::chrono::steady_clock;
 
 // How long the endpoints may take to end. Beyond it they are left to UCX.
 constexpr std::chrono::milliseconds kCloseMax{500};
-// A waiter whose sends have moved that recently does not sleep; if they stall longer, the peer is not reading.
+// A waiter whose sends have moved that recently does not sleep; if they stall longer, the peer is not
+// reading.
 constexpr std::chrono::microseconds kStalledAfter{200};
 // Then it looks again after that long.
 constexpr std::chrono::microseconds kLookAgain{50};
@@ -81,8 +82,8 @@ Connection UcxNode::add_connection(std::uint64_t name, std::vector<std::byte> ad
 
 Result<void> UcxNode::open_endpoint(UcxConnection& connection) {
   ucp_ep_params_t params{};
-  params.field_mask =
-      UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE | UCP_EP_PARAM_FIELD_ERR_HANDLER;
+  params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE |
+                      UCP_EP_PARAM_FIELD_ERR_HANDLER;
   params.address = reinterpret_cast<const ucp_address_t*>(connection.address.data());
   params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
   params.err_handler.cb = on_endpoint_error;
@@ -144,7 +145,8 @@ Result<void> UcxNode::send(PeerId peer, Message message) {
 std::size_t UcxNode::progress(Receiver& receiver) {
   advance();
   std::size_t delivered = std::exchange(transfers_ended_, 0);
-  // What comes in while the receiver works (it may close a peer, which makes UCX progress) is for the next call.
+  // What comes in while the receiver works (it may close a peer, which makes UCX progress) is for the next
+  // call.
   for (std::size_t count = inbox_.size(); count > 0; --count) {
     Delivery delivery = std::move(inbox_.front());
     inbox_.pop_front();
@@ -166,7 +168,8 @@ void UcxNode::wait(std::chrono::nanoseconds timeout) {
     advance();
     if (is_ready()) break;
   } while (Steady::now() - start < spin);
-  // A send that waits for room in a peer's shared memory wakes nobody when there is: while sends move, look on.
+  // A send that waits for room in a peer's shared memory wakes nobody when there is: while sends move, look
+  // on.
   int busy = 0;
   std::uint64_t sends_seen = sends_done_;
   Steady::time_point moved = Steady::now();
@@ -180,8 +183,10 @@ void UcxNode::wait(std::chrono::nanoseconds timeout) {
     } else if (busy > kBusyMax) {
       worker_->doze(std::min<std::chrono::nanoseconds>(left, kLookAgain));
     } else {
-      if (!worker_->park(sends_in_flight_ > 0 ? std::min<std::chrono::nanoseconds>(left, kLookAgain) : left)) ++busy;
-      if (!woken_.load(std::memory_order_acquire)) worker_->clear_wake();  // of a wake that an earlier wait has seen
+      if (!worker_->park(sends_in_flight_ > 0 ? std::min<std::chrono::nanoseconds>(left, kLookAgain) : left))
+        ++busy;
+      if (!woken_.load(std::memory_order_acquire))
+        worker_->clear_wake();  // of a wake that an earlier wait has seen
     }
     advance();
   }
@@ -208,7 +213,8 @@ void UcxNode::unregister_memory(RegionId id) {
   const auto reads = [id](const std::shared_ptr<Outgoing>& piece) { return piece->region == id; };
   std::vector<Connection> readers;
   for (const auto& [peer, connection] : connections_)
-    if (std::any_of(connection->pieces.begin(), connection->pieces.end(), reads)) readers.push_back(connection);
+    if (std::any_of(connection->pieces.begin(), connection->pieces.end(), reads))
+      readers.push_back(connection);
   for (const Connection& reader : readers) close(reader->id);
   const Steady::time_point end = Steady::now() + kCloseMax;
   while (region->second.pins > 0 && Steady::now() < end) advance();
@@ -216,7 +222,10 @@ void UcxNode::unregister_memory(RegionId id) {
     const std::vector<std::pair<PeerId, Connection>> all(connections_.begin(), connections_.end());
     for (const auto& [peer, connection] : all)
       if (connection->in_flight > 0) close(peer);
-    while (region->second.pins > 0) advance();
+    const Steady::time_point last = Steady::now() + kCloseMax;
+    while (region->second.pins > 0 && Steady::now() < last) advance();
+    if (region->second.pins > 0)
+      log::error("ucx: {} sends still read region {} as it ends", region->second.pins, id.value);
   }
   regions_.erase(id);
 }
@@ -228,8 +237,8 @@ Result<std::unique_ptr<Transfer>> UcxNode::prepare(PeerId peer,
   if (connection == nullptr || connection->failure)
     return make_error(ErrorCode::kUnavailable, "peer ", peer.value, " is closed or lost");
   if (Result<void> legal = check_transfer(pieces, options, capabilities()); !legal) return legal.error();
-  return std::unique_ptr<Transfer>(
-      std::make_unique<UcxTransfer>(this, connection, std::vector<TransferPiece>(pieces.begin(), pieces.end())));
+  return std::unique_ptr<Transfer>(std::make_unique<UcxTransfer>(
+      this, connection, std::vector<TransferPiece>(pieces.begin(), pieces.end())));
 }
 
 Result<PathReport> UcxNode::path(PeerId peer) const {

@@ -1,5 +1,8 @@
 #include "transport/ucx/ucx_worker.h"
 
+#include "runtime/base/log.h"
+#include "transport/ucx/ucx_status.h"
+
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <ucs/debug/log_def.h>
@@ -13,16 +16,18 @@
 #include <string>
 #include <utility>
 
-#include "runtime/base/log.h"
-#include "transport/ucx/ucx_status.h"
-
 namespace longshore::transport {
 namespace {
 
-// What UCX has to say goes to our log, below the level that people see: whatever matters comes back as a status, too,
-// and a peer that dies is no error of this process.
-ucs_log_func_rc_t forward_log(const char*, unsigned, const char*, ucs_log_level_t level,
-                              const ucs_log_component_config_t*, const char* format, va_list arguments) {
+// What UCX has to say goes to our log, below the level that people see: whatever matters comes back as a
+// status, too, and a peer that dies is no error of this process.
+ucs_log_func_rc_t forward_log(const char*,
+                              unsigned,
+                              const char*,
+                              ucs_log_level_t level,
+                              const ucs_log_component_config_t*,
+                              const char* format,
+                              va_list arguments) {
   if (level > UCS_LOG_LEVEL_DIAG) return UCS_LOG_FUNC_RC_CONTINUE;  // asked for with UCX_LOG_LEVEL
   char text[512];
   va_list copy;
@@ -41,15 +46,16 @@ struct Setting {
   std::string value;
 };
 
-// What a setting is called by ucp_config_modify depends on the version: 1.13 knows those of its shared-memory and TCP
-// interfaces without the transport's name ("MM" is both kinds of shared memory), later ones as the environment does.
-// Each gets both; a name that is not known is no error, and what it was for is seen in the path that results.
+// What a setting is called by ucp_config_modify depends on the version: 1.13 knows those of its shared-memory
+// and TCP interfaces without the transport's name ("MM" is both kinds of shared memory), later ones as the
+// environment does. Each gets both; a name that is not known is no error, and what it was for is seen in the
+// path that results.
 std::vector<Setting> settings_of(const UcxOptions& options) {
   const std::string segment = std::to_string(kUcxSegmentBytes);
   std::vector<Setting> settings{
       {"KEEPALIVE_INTERVAL", std::to_string(options.keepalive.count()) + "ms"},
-      // Without it UCX 1.13 silently leaves shared memory out as soon as peer errors are to be reported, and a message
-      // takes 32 us over TCP instead of 2.
+      // Without it UCX 1.13 silently leaves shared memory out as soon as peer errors are to be reported, and
+      // a message takes 32 us over TCP instead of 2.
       {"MM_ERROR_HANDLING", "y"},
       {"POSIX_ERROR_HANDLING", "y"},
       {"SYSV_ERROR_HANDLING", "y"},
@@ -82,8 +88,8 @@ Result<ucp_context_h> start_ucx(const UcxOptions& options) {
     const ucs_status_t status = ucp_config_modify(config, setting.name, setting.value.c_str());
     if (status != UCS_OK) {
       ucp_config_release(config);
-      return make_error(ErrorCode::kFailedPrecondition, "UCX refuses ", setting.name, "=", setting.value, ": ",
-                        ucs_status_string(status));
+      return make_error(ErrorCode::kFailedPrecondition, "UCX refuses ", setting.name, "=", setting.value,
+                        ": ", ucs_status_string(status));
     }
   }
   ucp_params_t params{};
@@ -95,9 +101,10 @@ Result<ucp_context_h> start_ucx(const UcxOptions& options) {
   const ucs_status_t status = ucp_init(&params, config, &context);
   ucp_config_release(config);
   if (status != UCS_OK)
-    return make_error(status == UCS_ERR_NO_DEVICE ? ErrorCode::kFailedPrecondition : to_error(status, "").code,
-                      "UCX does not start with transports \"", options.tls, "\" and devices \"", options.net_devices,
-                      "\": ", ucs_status_string(status), "; `ucx_info -d` lists what this machine has");
+    return make_error(
+        status == UCS_ERR_NO_DEVICE ? ErrorCode::kFailedPrecondition : to_error(status, "").code,
+        "UCX does not start with transports \"", options.tls, "\" and devices \"", options.net_devices,
+        "\": ", ucs_status_string(status), "; `ucx_info -d` lists what this machine has");
   return context;
 }
 
@@ -115,10 +122,12 @@ Result<std::unique_ptr<UcxWorker>> UcxWorker::create(const UcxOptions& options) 
   if (const ucs_status_t status = ucp_worker_create(*context, &params, &worker->worker_); status != UCS_OK) {
     const bool nothing = status == UCS_ERR_NO_DEVICE || status == UCS_ERR_NO_ELEM;
     return make_error(nothing ? ErrorCode::kFailedPrecondition : to_error(status, "").code,
-                      "UCX finds nothing to communicate with among transports \"", options.tls, "\" and devices \"",
-                      options.net_devices, "\": ", ucs_status_string(status), "; see `ucx_info -d`");
+                      "UCX finds nothing to communicate with among transports \"", options.tls,
+                      "\" and devices \"", options.net_devices, "\": ", ucs_status_string(status),
+                      "; see `ucx_info -d`");
   }
-  if (const ucs_status_t status = ucp_worker_get_efd(worker->worker_, &worker->event_descriptor_); status != UCS_OK)
+  if (const ucs_status_t status = ucp_worker_get_efd(worker->worker_, &worker->event_descriptor_);
+      status != UCS_OK)
     return to_error(status, "asking UCX for its event descriptor");
   worker->wake_descriptor_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (worker->wake_descriptor_ < 0)
@@ -126,7 +135,8 @@ Result<std::unique_ptr<UcxWorker>> UcxWorker::create(const UcxOptions& options) 
 
   ucp_address_t* address = nullptr;
   std::size_t address_bytes = 0;
-  if (const ucs_status_t status = ucp_worker_get_address(worker->worker_, &address, &address_bytes); status != UCS_OK)
+  if (const ucs_status_t status = ucp_worker_get_address(worker->worker_, &address, &address_bytes);
+      status != UCS_OK)
     return to_error(status, "asking UCX for the worker's address");
   const auto* bytes = reinterpret_cast<const std::byte*>(address);
   worker->address_.assign(bytes, bytes + address_bytes);
@@ -156,7 +166,8 @@ void UcxWorker::doze(std::chrono::nanoseconds timeout) {
 
 void UcxWorker::wake() {
   const std::uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = write(wake_descriptor_, &one, sizeof one);  // full means awake already
+  [[maybe_unused]] const ssize_t written =
+      write(wake_descriptor_, &one, sizeof one);  // full means awake already
 }
 
 void UcxWorker::clear_wake() {

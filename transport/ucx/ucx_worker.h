@@ -1,15 +1,15 @@
 #pragma once
 
+#include "runtime/base/result.h"
+#include "transport/ucx/ucx_fragments.h"
+#include "transport/ucx/ucx_transport.h"
+
 #include <ucp/api/ucp.h>
 
 #include <chrono>
 #include <cstddef>
 #include <memory>
 #include <vector>
-
-#include "runtime/base/result.h"
-#include "transport/ucx/ucx_fragments.h"
-#include "transport/ucx/ucx_transport.h"
 
 namespace longshore::transport {
 
@@ -29,7 +29,8 @@ class UcxWorker {
   ucp_worker_h get() const { return worker_; }
   const std::vector<std::byte>& address() const { return address_; }
   unsigned progress() { return ucp_worker_progress(worker_); }
-  // Parks until UCX has an event, wake() was called, or the time is over. False, at once: UCX still has to progress.
+  // Parks until UCX has an event, wake() was called, or the time is over. False, at once: UCX still has to
+  // progress.
   bool park(std::chrono::nanoseconds timeout);
   // The same without asking UCX: only wake() and time end it.
   void doze(std::chrono::nanoseconds timeout);

@@ -1,18 +1,18 @@
 #pragma once
 
+#include "runtime/base/ids.h"
+#include "runtime/base/result.h"
+#include "transport/message.h"
+#include "transport/wire/frame.h"
+
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "runtime/base/ids.h"
-#include "runtime/base/result.h"
-#include "transport/message.h"
-#include "transport/wire/frame.h"
-
-// What travels per layer and attention node: rows of queries out, partials of tree nodes back. Floats lie behind all
-// tables, each array at a multiple of 64 bytes of the frame, and are used in place on both sides.
+// What travels per layer and attention node: rows of queries out, partials of tree nodes back. Floats lie
+// behind all tables, each array at a multiple of 64 bytes of the frame, and are used in place on both sides.
 // Shapes: t tokens of an item, G = Hq / Hkv, d head dim. Frames are little-endian and so must the host be.
 namespace longshore::wire {
 
@@ -20,11 +20,12 @@ namespace longshore::wire {
 struct QueryItem {
   SequenceId sequence;
   SequenceEpoch epoch;
-  std::uint32_t position = 0;                // of the first row
-  std::uint32_t tokens = 0;                  // t, 1 to 128; position .. position + t - 1 lie in one leaf
-  std::uint32_t leaf_end = 0;                // attend to the holder's share of leaves [1, leaf_end)
-  std::span<const std::uint32_t> kv_heads;   // ascending, at least one: which of the model's KV heads are asked
-  std::span<const float> q;                  // [kv_heads, t, G, d], rotated and scaled as attention wants it
+  std::uint32_t position = 0;  // of the first row
+  std::uint32_t tokens = 0;    // t, 1 to 128; position .. position + t - 1 lie in one leaf
+  std::uint32_t leaf_end = 0;  // attend to the holder's share of leaves [1, leaf_end)
+  std::span<const std::uint32_t>
+      kv_heads;              // ascending, at least one: which of the model's KV heads are asked
+  std::span<const float> q;  // [kv_heads, t, G, d], rotated and scaled as attention wants it
 };
 
 // Views into the frame that it was decoded from, and into its own tables.
@@ -50,7 +51,8 @@ struct PartialNode {
   std::span<const float> weight;  // [t, G]
 };
 
-// The answer to item i of the query: its nodes, or why there are none (unknown sequence, missing leaf, stale epoch).
+// The answer to item i of the query: its nodes, or why there are none (unknown sequence, missing leaf, stale
+// epoch).
 struct ReplyItem {
   SequenceId sequence;
   SequenceEpoch epoch;
@@ -66,17 +68,18 @@ struct AttentionReply {
   std::uint32_t layer = 0;
   std::uint32_t group = 0;
   std::uint32_t head_dim = 0;
-  std::optional<Error> error;  // of the query as a whole (stale generation, malformed): then there are no items
+  std::optional<Error>
+      error;  // of the query as a whole (stale generation, malformed): then there are no items
   std::vector<ReplyItem> items;
 };
 
-// Errors: those of open_frame; kInvalidArgument naming the field and its limit. The result views `frame`, which must
-// start at a multiple of 64 and outlive it.
+// Errors: those of open_frame; kInvalidArgument naming the field and its limit. The result views `frame`,
+// which must start at a multiple of 64 and outlive it.
 Result<AttentionQuery> decode_attention_query(std::span<const std::byte> frame);
 Result<AttentionReply> decode_attention_reply(std::span<const std::byte> frame);
 
-// Builds a query in place: describe the items, lay_out, fill in the rows, finish. Requires: limits of limits.h.
-// One thread; after lay_out the arrays may be filled in from several.
+// Builds a query in place: describe the items, lay_out, fill in the rows, finish. Requires: limits of
+// limits.h. One thread; after lay_out the arrays may be filled in from several.
 class AttentionQueryWriter {
  public:
   struct Ids {
@@ -145,7 +148,8 @@ class AttentionReplyWriter {
 };
 
 // A reply that refuses the whole query.
-transport::Message encode_refusal(const AttentionReplyWriter::Ids& ids, const Error& error,
+transport::Message encode_refusal(const AttentionReplyWriter::Ids& ids,
+                                  const Error& error,
                                   transport::MessagePool& pool);
 
 }  // namespace longshore::wire

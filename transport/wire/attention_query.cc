@@ -1,11 +1,11 @@
-#include <utility>
-
 #include "runtime/base/check.h"
 #include "runtime/plan/leaf.h"
 #include "transport/wire/attention_messages.h"
 #include "transport/wire/limits.h"
 #include "transport/wire/reader.h"
 #include "transport/wire/writer.h"
+
+#include <utility>
 
 namespace longshore::wire {
 namespace {
@@ -29,8 +29,8 @@ QueryItem read_item(Reader& reader, std::uint32_t& heads) {
   item.leaf_end = reader.get<std::uint32_t>("leaf_end");
   heads = reader.in_range<std::uint32_t>("heads of item", 1, kKvHeadsMax);
   if (item.position % kLeafTokens + item.tokens > kLeafTokens)
-    reader.refuse(make_error(ErrorCode::kInvalidArgument, "AttentionQuery: ", item.tokens, " tokens at position ",
-                             item.position, " cross a leaf of ", kLeafTokens));
+    reader.refuse(make_error(ErrorCode::kInvalidArgument, "AttentionQuery: ", item.tokens,
+                             " tokens at position ", item.position, " cross a leaf of ", kLeafTokens));
   // A row of leaf i may see leaves below i - 1 at most through its holders (the newest full leaf is local).
   if (item.leaf_end > leaf_of(item.position))
     reader.refuse(make_error(ErrorCode::kInvalidArgument, "AttentionQuery: leaf_end ", item.leaf_end,
@@ -50,8 +50,8 @@ Result<AttentionQuery> decode_attention_query(std::span<const std::byte> frame) 
   query.ask = header->ask;
   query.layer = header->layer;
   if (query.layer >= kLayersMax)
-    reader.refuse(make_error(ErrorCode::kInvalidArgument, "AttentionQuery: layer is ", query.layer, "; at most ",
-                             kLayersMax - 1));
+    reader.refuse(make_error(ErrorCode::kInvalidArgument, "AttentionQuery: layer is ", query.layer,
+                             "; at most ", kLayersMax - 1));
   query.group = reader.in_range<std::uint32_t>("group", 1, kGroupMax);
   query.head_dim = reader.in_range<std::uint32_t>("head_dim", 1, kHeadDimMax);
   const std::uint32_t items = reader.count("items", kItemsMax, kItemBytes);
@@ -121,14 +121,16 @@ void AttentionQueryWriter::lay_out(transport::MessagePool& pool) {
   for (Item& item : items_) {
     writer.align(kFloatAlignment);
     item.q_offset = kFrameHeaderBytes + writer.size();
-    item.q_count = std::size_t{item.heads_end - item.heads_begin} * item.meta.tokens * ids_.group * ids_.head_dim;
+    item.q_count =
+        std::size_t{item.heads_end - item.heads_begin} * item.meta.tokens * ids_.group * ids_.head_dim;
     writer.skip(item.q_count * sizeof(float));
   }
   message_ = writer.take();
 }
 
 std::span<float> AttentionQueryWriter::q(std::size_t item) {
-  CHECK(item < items_.size() && message_.size() > 0) << "item " << item << " before lay_out or beyond the end";
+  CHECK(item < items_.size() && message_.size() > 0)
+      << "item " << item << " before lay_out or beyond the end";
   return {reinterpret_cast<float*>(message_.data() + items_[item].q_offset), items_[item].q_count};
 }
 

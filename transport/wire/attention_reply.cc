@@ -1,5 +1,3 @@
-#include <utility>
-
 #include "runtime/base/check.h"
 #include "runtime/plan/leaf.h"
 #include "transport/wire/attention_messages.h"
@@ -7,6 +5,8 @@
 #include "transport/wire/limits.h"
 #include "transport/wire/reader.h"
 #include "transport/wire/writer.h"
+
+#include <utility>
 
 namespace longshore::wire {
 namespace {
@@ -29,13 +29,17 @@ FrameHeader reply_header(const AttentionReplyWriter::Ids& ids) {
 std::uint64_t first_leaf(const PartialNode& node) { return std::uint64_t{node.index} << node.level; }
 std::uint64_t end_leaf(const PartialNode& node) { return (std::uint64_t{node.index} + 1) << node.level; }
 
-// By KV head, then by place, without overlap: so that a reply can be merged as it is walked, and a leaf counts once.
+// By KV head, then by place, without overlap: so that a reply can be merged as it is walked, and a leaf
+// counts once.
 bool follows(const PartialNode& node, const PartialNode& before) {
   if (node.kv_head != before.kv_head) return node.kv_head > before.kv_head;
   return first_leaf(node) >= end_leaf(before);
 }
 
-void read_items(Reader& reader, std::uint32_t count, AttentionReply& reply, std::vector<std::uint32_t>& nodes_of) {
+void read_items(Reader& reader,
+                std::uint32_t count,
+                AttentionReply& reply,
+                std::vector<std::uint32_t>& nodes_of) {
   for (std::uint32_t i = 0; i < count && !reader.bad(); ++i) {
     ReplyItem item;
     item.sequence.value = reader.get<std::uint64_t>("sequence");
@@ -60,8 +64,8 @@ void read_nodes(Reader& reader, AttentionReply& reply, const std::vector<std::ui
       node.level = reader.in_range<std::uint32_t>("level", 0, kTreeLevelMax);
       node.index = reader.get<std::uint32_t>("index");
       if (end_leaf(node) > kLeavesMax || (n > 0 && !follows(node, nodes.back())))
-        reader.refuse(make_error(ErrorCode::kInvalidArgument, "AttentionReply: node ", n, " of item ", i, " (head ",
-                                 node.kv_head, ", level ", node.level, ", index ", node.index,
+        reader.refuse(make_error(ErrorCode::kInvalidArgument, "AttentionReply: node ", n, " of item ", i,
+                                 " (head ", node.kv_head, ", level ", node.level, ", index ", node.index,
                                  ") is out of range or order"));
       nodes.push_back(node);
     }
@@ -85,8 +89,8 @@ Result<AttentionReply> decode_attention_reply(std::span<const std::byte> frame) 
   reply.ask = header->ask;
   reply.layer = header->layer;
   if (reply.layer >= kLayersMax)
-    reader.refuse(make_error(ErrorCode::kInvalidArgument, "AttentionReply: layer is ", reply.layer, "; at most ",
-                             kLayersMax - 1));
+    reader.refuse(make_error(ErrorCode::kInvalidArgument, "AttentionReply: layer is ", reply.layer,
+                             "; at most ", kLayersMax - 1));
   reply.group = reader.in_range<std::uint32_t>("group", 1, kGroupMax);
   reply.head_dim = reader.in_range<std::uint32_t>("head_dim", 1, kHeadDimMax);
   reply.error = get_error(reader, "error");
@@ -164,7 +168,8 @@ void AttentionReplyWriter::lay_out(transport::MessagePool& pool) {
 }
 
 AttentionReplyWriter::Node AttentionReplyWriter::node(std::size_t node) {
-  CHECK(node < nodes_.size() && message_.size() > 0) << "node " << node << " before lay_out or beyond the end";
+  CHECK(node < nodes_.size() && message_.size() > 0)
+      << "node " << node << " before lay_out or beyond the end";
   const std::size_t rows = std::size_t{nodes_[node].tokens} * ids_.group;
   float* sum = reinterpret_cast<float*>(message_.data() + nodes_[node].offset);
   float* max = sum + rows * ids_.head_dim;

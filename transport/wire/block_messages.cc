@@ -1,12 +1,12 @@
 #include "transport/wire/block_messages.h"
 
-#include <bit>
-
 #include "transport/wire/error_field.h"
 #include "transport/wire/frame.h"
 #include "transport/wire/limits.h"
 #include "transport/wire/reader.h"
 #include "transport/wire/writer.h"
+
+#include <bit>
 
 namespace longshore::wire {
 namespace {

@@ -1,32 +1,34 @@
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <span>
-#include <vector>
-
 #include "runtime/base/ids.h"
 #include "runtime/base/result.h"
 #include "runtime/base/sha256.h"
 #include "transport/memory_region.h"
 #include "transport/message.h"
 
-// How a leaf moves to its holder: offered by the compute node, pulled and verified by the holder, acknowledged.
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+// How a leaf moves to its holder: offered by the compute node, pulled and verified by the holder,
+// acknowledged.
 namespace longshore::wire {
 
 // One KvBlock as it lies in the offering node's registered memory.
 struct OfferedBlock {
   std::uint32_t layer = 0;
   std::uint32_t kv_head = 0;
-  Sha256 name{};                // chain hash of its leaf; with layer and kv_head the block's whole name
+  Sha256 name{};  // chain hash of its leaf; with layer and kv_head the block's whole name
   transport::RegionId region;
-  std::uint64_t offset = 0;     // in the region
+  std::uint64_t offset = 0;  // in the region
   std::uint32_t bytes = 0;
-  std::uint64_t checksum = 0;   // wire::checksum of the bytes
+  std::uint64_t checksum = 0;  // wire::checksum of the bytes
   bool operator==(const OfferedBlock&) const = default;
 };
 
-// Blocks of one leaf of one sequence. They stay where they are, unchanged, until the answer or the loss of the peer.
+// Blocks of one leaf of one sequence. They stay where they are, unchanged, until the answer or the loss of
+// the peer.
 struct BlockOffer {
   PlanGeneration generation;
   SequenceId sequence;

@@ -24,7 +24,9 @@ std::uint64_t round(std::uint64_t lane, std::uint64_t input) {
   return std::rotl(lane + input * kPrime2, 31) * kPrime1;
 }
 
-std::uint64_t merge(std::uint64_t hash, std::uint64_t lane) { return (hash ^ round(0, lane)) * kPrime1 + kPrime4; }
+std::uint64_t merge(std::uint64_t hash, std::uint64_t lane) {
+  return (hash ^ round(0, lane)) * kPrime1 + kPrime4;
+}
 
 // The whole stripes of `bytes`; returns how much they are.
 std::size_t consume(std::uint64_t (&lanes)[4], std::span<const std::byte> bytes) {
@@ -63,7 +65,8 @@ void ChecksumStream::update(std::span<const std::byte> bytes) {
 std::uint64_t ChecksumStream::finish() const {
   std::uint64_t hash = kPrime5;
   if (total_ >= kStripe) {
-    hash = std::rotl(lanes_[0], 1) + std::rotl(lanes_[1], 7) + std::rotl(lanes_[2], 12) + std::rotl(lanes_[3], 18);
+    hash = std::rotl(lanes_[0], 1) + std::rotl(lanes_[1], 7) + std::rotl(lanes_[2], 12) +
+           std::rotl(lanes_[3], 18);
     for (const std::uint64_t lane : lanes_) hash = merge(hash, lane);
   }
   hash += total_;

@@ -6,10 +6,10 @@
 
 namespace longshore::wire {
 
-// XXH64, seed 0: of frames and of KV blocks. 64-bit multiplies only, so it is the same code on every CPU and, without
-// any instruction of a kind, several times as fast as a table-driven CRC32C; a changed block passes with probability
-// 2^-64 instead of 2^-32. It guards against broken memory and late writes, not against forgery.
-// Source: Collet, xxHash fast digest algorithm, revision 0.1.1, XXH64.
+// XXH64, seed 0: of frames and of KV blocks. 64-bit multiplies only, so it is the same code on every CPU and,
+// without any instruction of a kind, several times as fast as a table-driven CRC32C; a changed block passes
+// with probability 2^-64 instead of 2^-32. It guards against broken memory and late writes, not against
+// forgery. Source: Collet, xxHash fast digest algorithm, revision 0.1.1, XXH64.
 std::uint64_t checksum(std::span<const std::byte> bytes);
 
 // The same over a message in parts.

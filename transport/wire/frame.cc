@@ -1,11 +1,11 @@
 #include "transport/wire/frame.h"
 
-#include <cstring>
-
 #include "runtime/base/check.h"
 #include "transport/wire/checksum.h"
 #include "transport/wire/limits.h"
 #include "transport/wire/reader.h"
+
+#include <cstring>
 
 namespace longshore::wire {
 namespace {
@@ -27,18 +27,30 @@ bool is_known(std::uint16_t kind) { return to_string(static_cast<MessageKind>(ki
 
 std::string_view to_string(MessageKind kind) {
   switch (kind) {
-    case MessageKind::kHello: return "Hello";
-    case MessageKind::kHelloReply: return "HelloReply";
-    case MessageKind::kShutDown: return "ShutDown";
-    case MessageKind::kPing: return "Ping";
-    case MessageKind::kPong: return "Pong";
-    case MessageKind::kAttentionQuery: return "AttentionQuery";
-    case MessageKind::kAttentionReply: return "AttentionReply";
-    case MessageKind::kBlockOffer: return "BlockOffer";
-    case MessageKind::kBlockAck: return "BlockAck";
-    case MessageKind::kRelease: return "Release";
-    case MessageKind::kStepBatch: return "StepBatch";
-    case MessageKind::kStepOutcome: return "StepOutcome";
+    case MessageKind::kHello:
+      return "Hello";
+    case MessageKind::kHelloReply:
+      return "HelloReply";
+    case MessageKind::kShutDown:
+      return "ShutDown";
+    case MessageKind::kPing:
+      return "Ping";
+    case MessageKind::kPong:
+      return "Pong";
+    case MessageKind::kAttentionQuery:
+      return "AttentionQuery";
+    case MessageKind::kAttentionReply:
+      return "AttentionReply";
+    case MessageKind::kBlockOffer:
+      return "BlockOffer";
+    case MessageKind::kBlockAck:
+      return "BlockAck";
+    case MessageKind::kRelease:
+      return "Release";
+    case MessageKind::kStepBatch:
+      return "StepBatch";
+    case MessageKind::kStepOutcome:
+      return "StepOutcome";
   }
   return "unknown";
 }
@@ -50,20 +62,22 @@ Result<FrameHeader> read_header(std::span<const std::byte> frame) {
   Reader reader("frame header", frame.first(kFrameHeaderBytes));
   const auto magic = reader.get<std::uint32_t>("magic");
   if (magic != kMagic)
-    return make_error(ErrorCode::kInvalidArgument, "frame: begins with ", magic, ", not with LSF1; the peer is no "
+    return make_error(ErrorCode::kInvalidArgument, "frame: begins with ", magic,
+                      ", not with LSF1; the peer is no "
                       "Longshore node");
   const auto version = reader.get<std::uint16_t>("version");
   if (version != kWireVersion)
-    return make_error(ErrorCode::kFailedPrecondition, "frame: the peer speaks wire version ", version, ", this node ",
-                      kWireVersion, "; run the same release on both");
+    return make_error(ErrorCode::kFailedPrecondition, "frame: the peer speaks wire version ", version,
+                      ", this node ", kWireVersion, "; run the same release on both");
   const auto kind = reader.get<std::uint16_t>("kind");
   if (!is_known(kind)) return make_error(ErrorCode::kInvalidArgument, "frame: unknown message kind ", kind);
   FrameHeader header;
   header.kind = static_cast<MessageKind>(kind);
   header.body_bytes = reader.get<std::uint32_t>("body bytes");
   if (header.body_bytes != frame.size() - kFrameHeaderBytes || header.body_bytes > kBodyBytesMax)
-    return make_error(ErrorCode::kInvalidArgument, to_string(header.kind), ": header says ", header.body_bytes,
-                      " bytes follow, there are ", frame.size() - kFrameHeaderBytes, " (at most ", kBodyBytesMax, ")");
+    return make_error(ErrorCode::kInvalidArgument, to_string(header.kind), ": header says ",
+                      header.body_bytes, " bytes follow, there are ", frame.size() - kFrameHeaderBytes,
+                      " (at most ", kBodyBytesMax, ")");
   header.layer = reader.get<std::uint32_t>("layer");
   header.generation.value = reader.get<std::uint64_t>("generation");
   header.step.value = reader.get<std::uint64_t>("step");
@@ -71,7 +85,8 @@ Result<FrameHeader> read_header(std::span<const std::byte> frame) {
   header.sequence.value = reader.get<std::uint64_t>("sequence");
   header.epoch.value = reader.get<std::uint32_t>("epoch");
   if (reader.get<std::uint32_t>("reserved") != 0)
-    return make_error(ErrorCode::kInvalidArgument, to_string(header.kind), ": reserved header bytes are not zero");
+    return make_error(ErrorCode::kInvalidArgument, to_string(header.kind),
+                      ": reserved header bytes are not zero");
   return header;
 }
 
@@ -81,8 +96,8 @@ Result<void> verify(std::span<const std::byte> frame) {
   std::uint64_t stated;
   std::memcpy(&stated, frame.data() + kChecksumAt, sizeof stated);
   if (const std::uint64_t found = frame_checksum(frame); found != stated)
-    return make_error(ErrorCode::kDataLoss, to_string(header->kind), ": checksum is ", found, ", header says ", stated,
-                      "; the message was changed on its way");
+    return make_error(ErrorCode::kDataLoss, to_string(header->kind), ": checksum is ", found,
+                      ", header says ", stated, "; the message was changed on its way");
   return {};
 }
 

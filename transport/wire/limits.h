@@ -5,13 +5,16 @@
 
 namespace longshore::wire {
 
-// Every count and length that a peer may state, checked before anything is allocated for it. WIRE.md repeats them.
-inline constexpr std::size_t kBodyBytesMax = (std::size_t{256} << 20) - 64;  // with its header a transport's message
+// Every count and length that a peer may state, checked before anything is allocated for it. WIRE.md repeats
+// them.
+inline constexpr std::size_t kBodyBytesMax =
+    (std::size_t{256} << 20) - 64;  // with its header a transport's message
 inline constexpr std::uint32_t kLayersMax = 512;
 inline constexpr std::uint32_t kKvHeadsMax = 1024;
-inline constexpr std::uint32_t kGroupMax = 128;    // query heads per KV head
+inline constexpr std::uint32_t kGroupMax = 128;  // query heads per KV head
 inline constexpr std::uint32_t kHeadDimMax = 1024;
-inline constexpr std::uint32_t kItemsMax = 4096;   // runs of one query: sequences of a step, and leaves of a prefill
+inline constexpr std::uint32_t kItemsMax =
+    4096;  // runs of one query: sequences of a step, and leaves of a prefill
 inline constexpr std::uint32_t kNodesMax = 65536;  // tree nodes of one reply
 inline constexpr std::uint32_t kTreeLevelMax = 31;
 inline constexpr std::uint32_t kOfferBlocksMax = 4096;

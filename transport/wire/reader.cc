@@ -8,8 +8,8 @@ namespace longshore::wire {
 bool Reader::take(std::string_view field, std::size_t size) {
   if (bad_) return false;
   if (size > left()) {
-    refuse(make_error(ErrorCode::kInvalidArgument, what_, ": ends inside ", field, " (", size, " bytes wanted at ", at_,
-                      ", ", left(), " left)"));
+    refuse(make_error(ErrorCode::kInvalidArgument, what_, ": ends inside ", field, " (", size,
+                      " bytes wanted at ", at_, ", ", left(), " left)"));
     return false;
   }
   at_ += size;

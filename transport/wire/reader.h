@@ -1,5 +1,7 @@
 #pragma once
 
+#include "runtime/base/result.h"
+
 #include <array>
 #include <bit>
 #include <concepts>
@@ -10,22 +12,21 @@
 #include <string>
 #include <string_view>
 
-#include "runtime/base/result.h"
-
 namespace longshore::wire {
 
-static_assert(std::endian::native == std::endian::little, "frames are read in place: a big-endian host needs a copy");
+static_assert(std::endian::native == std::endian::little,
+              "frames are read in place: a big-endian host needs a copy");
 
-// Takes little-endian fields from bytes that nobody vouches for. The first field that is missing or over its limit
-// makes the reader bad: it then hands out zeros, nothing is ever read outside the bytes, and `finish` names the field.
-// So a decoder reads straight on and asks once; only counts that size an allocation are looked at before (count()).
+// Takes little-endian fields from bytes that nobody vouches for. The first field that is missing or over its
+// limit makes the reader bad: it then hands out zeros, nothing is ever read outside the bytes, and `finish`
+// names the field. So a decoder reads straight on and asks once; only counts that size an allocation are
+// looked at before (count()).
 class Reader {
  public:
   Reader(std::string_view what, std::span<const std::byte> bytes) : what_(what), bytes_(bytes) {}
 
   template <typename T>
-    requires std::is_arithmetic_v<T>
-  T get(std::string_view field) {
+  requires std::is_arithmetic_v<T> T get(std::string_view field) {
     T value{};
     if (take(field, sizeof(T))) std::memcpy(&value, bytes_.data() + at_ - sizeof(T), sizeof(T));
     return value;
@@ -41,14 +42,14 @@ class Reader {
   T in_range(std::string_view field, T least, T most) {
     const T value = get<T>(field);
     if (!bad_ && (value < least || value > most)) {
-      refuse(make_error(ErrorCode::kInvalidArgument, what_, ": ", field, " is ", +value, "; it may be ", +least, " to ",
-                        +most));
+      refuse(make_error(ErrorCode::kInvalidArgument, what_, ": ", field, " is ", +value, "; it may be ",
+                        +least, " to ", +most));
     }
     return bad_ ? least : value;
   }
   bool flag(std::string_view field) { return in_range<std::uint8_t>(field, 0, 1) == 1; }
-  // A u32 count of things that take at least `least_bytes` each: no larger than `most`, nor than what is left can
-  // hold, so that nobody allocates for what was never sent.
+  // A u32 count of things that take at least `least_bytes` each: no larger than `most`, nor than what is left
+  // can hold, so that nobody allocates for what was never sent.
   std::uint32_t count(std::string_view field, std::uint32_t most, std::size_t least_bytes);
   // A u32 length and that many bytes.
   std::string text(std::string_view field, std::uint32_t most);

@@ -65,7 +65,10 @@ Result<Ping> decode_ping_of(MessageKind kind, std::span<const std::byte> frame) 
 }
 
 template <typename T>
-Error disagreement(std::string_view what, const Hello& theirs, const T& our_value, const T& their_value,
+Error disagreement(std::string_view what,
+                   const Hello& theirs,
+                   const T& our_value,
+                   const T& their_value,
                    std::string_view remedy) {
   return make_error(ErrorCode::kFailedPrecondition, "node ", theirs.node, " has ", what, " ", their_value,
                     ", this node ", our_value, "; ", remedy);
@@ -75,20 +78,24 @@ Error disagreement(std::string_view what, const Hello& theirs, const T& our_valu
 
 Result<void> check_agreement(const Hello& ours, const Hello& theirs) {
   if (ours.model != theirs.model)
-    return disagreement("model", theirs, to_hex(ours.model), to_hex(theirs.model), "serve the same model file on both");
+    return disagreement("model", theirs, to_hex(ours.model), to_hex(theirs.model),
+                        "serve the same model file on both");
   if (ours.numerics_version != theirs.numerics_version)
     return disagreement("numerics version", theirs, ours.numerics_version, theirs.numerics_version,
                         "run the same release on both");
   if (ours.kv_layout != theirs.kv_layout)
-    return disagreement("KV layout", theirs, ours.kv_layout, theirs.kv_layout, "give both the same --kv-type");
+    return disagreement("KV layout", theirs, ours.kv_layout, theirs.kv_layout,
+                        "give both the same --kv-type");
   const char* const same_shape = "serve the same model file on both";
-  if (ours.layers != theirs.layers) return disagreement("layers", theirs, ours.layers, theirs.layers, same_shape);
+  if (ours.layers != theirs.layers)
+    return disagreement("layers", theirs, ours.layers, theirs.layers, same_shape);
   if (ours.kv_heads != theirs.kv_heads)
     return disagreement("KV heads", theirs, ours.kv_heads, theirs.kv_heads, same_shape);
   if (ours.head_dim != theirs.head_dim)
     return disagreement("head_dim", theirs, ours.head_dim, theirs.head_dim, same_shape);
   if (ours.block_bytes != theirs.block_bytes)
-    return disagreement("block bytes", theirs, ours.block_bytes, theirs.block_bytes, "run the same release on both");
+    return disagreement("block bytes", theirs, ours.block_bytes, theirs.block_bytes,
+                        "run the same release on both");
   return {};
 }
 
@@ -133,9 +140,13 @@ transport::Message encode_pong(const Ping& ping, transport::MessagePool& pool) {
   return encode_ping_of(MessageKind::kPong, ping, pool);
 }
 
-Result<Ping> decode_ping(std::span<const std::byte> frame) { return decode_ping_of(MessageKind::kPing, frame); }
+Result<Ping> decode_ping(std::span<const std::byte> frame) {
+  return decode_ping_of(MessageKind::kPing, frame);
+}
 
-Result<Ping> decode_pong(std::span<const std::byte> frame) { return decode_ping_of(MessageKind::kPong, frame); }
+Result<Ping> decode_pong(std::span<const std::byte> frame) {
+  return decode_ping_of(MessageKind::kPong, frame);
+}
 
 transport::Message encode(const ShutDown& notice, transport::MessagePool& pool) {
   Writer writer(pool);

@@ -1,15 +1,15 @@
 #pragma once
 
-#include <cstdint>
-#include <optional>
-#include <span>
-#include <string>
-
 #include "runtime/base/ids.h"
 #include "runtime/base/result.h"
 #include "runtime/base/sha256.h"
 #include "runtime/plan/node_descriptor.h"
 #include "transport/message.h"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
 
 // How two nodes meet, measure each other and part.
 namespace longshore::wire {
@@ -19,10 +19,10 @@ struct Hello {
   std::string node;  // name in plans and metrics
   NodeId id;
   NodeRole role = NodeRole::kCompute;
-  Sha256 model{};                       // of the model file
-  std::uint32_t numerics_version = 0;   // of the arithmetic (docs/determinism.md)
-  std::string kv_layout;                // element type and order inside a block
-  std::uint64_t block_bytes = 0;        // of one KvBlock
+  Sha256 model{};                      // of the model file
+  std::uint32_t numerics_version = 0;  // of the arithmetic (docs/determinism.md)
+  std::string kv_layout;               // element type and order inside a block
+  std::uint64_t block_bytes = 0;       // of one KvBlock
   std::uint32_t layers = 0, kv_heads = 0, head_dim = 0;
   PlanGeneration generation;
   std::uint64_t ask = 0;
@@ -35,8 +35,8 @@ struct HelloReply {
   std::optional<Error> error;
 };
 
-// Errors: kFailedPrecondition naming the first thing that differs (model, numerics version, KV layout, block bytes,
-// shapes), both values, and what to do. The wire version is checked with every frame.
+// Errors: kFailedPrecondition naming the first thing that differs (model, numerics version, KV layout, block
+// bytes, shapes), both values, and what to do. The wire version is checked with every frame.
 Result<void> check_agreement(const Hello& ours, const Hello& theirs);
 
 struct Ping {

@@ -1,13 +1,13 @@
 #include "transport/wire/step_messages.h"
 
-#include <limits>
-
 #include "runtime/base/check.h"
 #include "transport/wire/error_field.h"
 #include "transport/wire/frame.h"
 #include "transport/wire/limits.h"
 #include "transport/wire/reader.h"
 #include "transport/wire/writer.h"
+
+#include <limits>
 
 namespace longshore::wire {
 namespace {
@@ -84,13 +84,14 @@ StepEntry get_entry(Reader& reader, std::uint64_t& tokens_total) {
   const std::uint32_t tokens = reader.count("tokens", kStepTokensMax, sizeof(TokenId));
   tokens_total += tokens;
   if (tokens == 0 || tokens_total > kStepTokensMax || entry.position > 0xffffffffu - tokens)
-    reader.refuse(make_error(ErrorCode::kInvalidArgument, "StepBatch: entry at position ", entry.position, " has ",
-                             tokens, " tokens; a batch may have 1 to ", kStepTokensMax, " in all"));
+    reader.refuse(make_error(ErrorCode::kInvalidArgument, "StepBatch: entry at position ", entry.position,
+                             " has ", tokens, " tokens; a batch may have 1 to ", kStepTokensMax, " in all"));
   const std::span<const std::byte> bytes = reader.view("tokens", std::size_t{tokens} * sizeof(TokenId));
   entry.tokens.resize(bytes.size() / sizeof(TokenId));
   if (!bytes.empty()) std::memcpy(entry.tokens.data(), bytes.data(), bytes.size());
   for (const TokenId token : entry.tokens)
-    if (token < 0) reader.refuse(make_error(ErrorCode::kInvalidArgument, "StepBatch: token ", token, " is negative"));
+    if (token < 0)
+      reader.refuse(make_error(ErrorCode::kInvalidArgument, "StepBatch: token ", token, " is negative"));
   return entry;
 }
 
@@ -155,7 +156,8 @@ transport::Message encode(const StepBatch& batch, transport::MessagePool& pool) 
     writer.flag(entry.score);
     writer.put(entry.next_token);
     writer.count(entry.tokens.size(), kStepTokensMax);
-    writer.bytes({reinterpret_cast<const std::uint8_t*>(entry.tokens.data()), entry.tokens.size() * sizeof(TokenId)});
+    writer.bytes(
+        {reinterpret_cast<const std::uint8_t*>(entry.tokens.data()), entry.tokens.size() * sizeof(TokenId)});
   }
   FrameHeader header;
   header.kind = MessageKind::kStepBatch;
@@ -186,12 +188,15 @@ Result<StepBatch> decode_step_batch(std::span<const std::byte> frame) {
     batch.releases.push_back(SequenceId{reader.get<std::uint64_t>("release")});
   const std::uint32_t entries = reader.count("entries", kStepEntriesMax, kEntryBytesMin);
   std::uint64_t tokens_total = 0;
-  for (std::uint32_t i = 0; i < entries && !reader.bad(); ++i) batch.entries.push_back(get_entry(reader, tokens_total));
+  for (std::uint32_t i = 0; i < entries && !reader.bad(); ++i)
+    batch.entries.push_back(get_entry(reader, tokens_total));
   if (Result<void> end = reader.finish(); !end) return end.error();
   return batch;
 }
 
-transport::Message encode(const StepOutcome& outcome, PlanGeneration generation, transport::MessagePool& pool) {
+transport::Message encode(const StepOutcome& outcome,
+                          PlanGeneration generation,
+                          transport::MessagePool& pool) {
   Writer writer(pool);
   const StepTiming& timing = outcome.timing;
   for (const double seconds : {timing.total, timing.compute, timing.attention, timing.wait, timing.merge,

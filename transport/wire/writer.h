@@ -1,5 +1,9 @@
 #pragma once
 
+#include "runtime/base/check.h"
+#include "transport/message.h"
+#include "transport/wire/frame.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -7,23 +11,17 @@
 #include <string_view>
 #include <type_traits>
 
-#include "runtime/base/check.h"
-#include "transport/message.h"
-#include "transport/wire/frame.h"
-
 namespace longshore::wire {
 
-// Appends little-endian fields to the body of a frame; `finish` seals it. What it is given is ours, so limits are
-// CHECKed: a message that its reader would refuse is a programmer error of the sender.
+// Appends little-endian fields to the body of a frame; `finish` seals it. What it is given is ours, so limits
+// are CHECKed: a message that its reader would refuse is a programmer error of the sender.
 class Writer {
  public:
   explicit Writer(transport::MessagePool& pool) : message_(pool.take(kFrameHeaderBytes)) {}
 
   template <typename T>
-    requires std::is_arithmetic_v<T>
-  void put(T value) {
-    std::memcpy(extend(sizeof(T)), &value, sizeof(T));
-  }
+  requires std::is_arithmetic_v<T>
+  void put(T value) { std::memcpy(extend(sizeof(T)), &value, sizeof(T)); }
   void flag(bool value) { put<std::uint8_t>(value ? 1 : 0); }
   void count(std::size_t value, std::uint32_t most) {
     CHECK(value <= most) << value << " of at most " << most;

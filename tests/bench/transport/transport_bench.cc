@@ -1,10 +1,15 @@
-// Messages and pulls between two processes over each transport, beside UCX's own ucx_perftest in the same run.
+// Messages and pulls between two processes over each transport, beside UCX's own ucx_perftest in the same
+// run.
 //
 //   transport_bench [--json FILE]
 //
-// Ours: half the round trip of an echoed message, and the rate of pulls of 64 KiB pieces, 4 MiB at a time, both between
-// two processes that wait as nodes do (Transport::wait). UCX's: ucp_am_lat (half a round trip, two processes that only
-// spin), ucp_am_bw and ucp_get of 1 MiB, with peer-error handling, over the same transport.
+// Ours: half the round trip of an echoed message, and the rate of pulls of 64 KiB pieces, 4 MiB at a time,
+// both between two processes that wait as nodes do (Transport::wait). UCX's: ucp_am_lat (half a round trip,
+// two processes that only spin), ucp_am_bw and ucp_get of 1 MiB, with peer-error handling, over the same
+// transport.
+
+#include "transport/path_probe.h"
+#include "transport/ucx/ucx_transport.h"
 
 #include <signal.h>
 #include <spawn.h>
@@ -19,9 +24,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "transport/path_probe.h"
-#include "transport/ucx/ucx_transport.h"
 
 extern char** environ;
 
@@ -56,7 +58,9 @@ struct Asker final : Receiver {
   Message answer;
 };
 
-UcxOptions options_of(const std::string& tls) { return {.tls = tls, .net_devices = tls == "tcp" ? "lo" : ""}; }
+UcxOptions options_of(const std::string& tls) {
+  return {.tls = tls, .net_devices = tls == "tcp" ? "lo" : ""};
+}
 
 int run_child(const std::string& tls) {
   const auto transport = create_ucx_transport(options_of(tls));
@@ -112,21 +116,26 @@ double last_line_word(const std::string& command, int column) {
 }
 
 double perftest(const std::string& tls, const std::string& test, std::size_t bytes, int rounds, int column) {
-  const std::string settings = "UCX_TLS=" + tls + " UCX_POSIX_ERROR_HANDLING=y UCX_SYSV_ERROR_HANDLING=y UCX_LOG_LEVEL=fatal ";
+  const std::string settings =
+      "UCX_TLS=" + tls + " UCX_POSIX_ERROR_HANDLING=y UCX_SYSV_ERROR_HANDLING=y UCX_LOG_LEVEL=fatal ";
   const std::string port = " -p " + std::to_string(kPerftestPort);
   std::FILE* server = popen((settings + "timeout 60 ucx_perftest" + port + " >/dev/null 2>&1").c_str(), "r");
   double value = -1;
   for (int i = 0; i < 20 && value < 0; ++i) {  // until the server listens
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    value = last_line_word(settings + "timeout 60 ucx_perftest" + port + " localhost -f -e -t " + test + " -s " +
-                               std::to_string(bytes) + " -n " + std::to_string(rounds) + " -w 100 2>/dev/null",
-                           column);
+    value =
+        last_line_word(settings + "timeout 60 ucx_perftest" + port + " localhost -f -e -t " + test + " -s " +
+                           std::to_string(bytes) + " -n " + std::to_string(rounds) + " -w 100 2>/dev/null",
+                       column);
   }
   if (server != nullptr) pclose(server);
   return value;
 }
 
-void measure(const std::string& name, const std::string& tls, const char* self, std::vector<Figure>& figures) {
+void measure(const std::string& name,
+             const std::string& tls,
+             const char* self,
+             std::vector<Figure>& figures) {
   int output[2];
   if (pipe(output) != 0) return;
   posix_spawn_file_actions_t actions;
@@ -143,7 +152,8 @@ void measure(const std::string& name, const std::string& tls, const char* self, 
 
   {
     const auto transport = create_ucx_transport(options_of(tls));
-    const auto peer = transport ? (*transport)->connect(address) : longshore::Result<PeerId>(transport.error());
+    const auto peer =
+        transport ? (*transport)->connect(address) : longshore::Result<PeerId>(transport.error());
     if (!peer) {
       std::fprintf(stderr, "%s: %s\n", name.c_str(), peer.error().message.c_str());
       std::exit(1);
@@ -151,17 +161,23 @@ void measure(const std::string& name, const std::string& tls, const char* self, 
     Asker asker;
     latency(**transport, *peer, 64, 1000);
     const auto path = measure_path(**transport, *peer, asker, std::chrono::seconds(5));
-    std::printf("%s: lanes %s\n", name.c_str(), path ? path->transports.c_str() : path.error().message.c_str());
+    std::printf("%s: lanes %s\n", name.c_str(),
+                path ? path->transports.c_str() : path.error().message.c_str());
     const std::string wire = path ? path->transports : tls;
-    for (const std::size_t bytes : {std::size_t{64}, std::size_t{16} << 10, std::size_t{256} << 10, std::size_t{4} << 20})
+    for (const std::size_t bytes :
+         {std::size_t{64}, std::size_t{16} << 10, std::size_t{256} << 10, std::size_t{4} << 20})
       figures.push_back({"message_latency", wire, bytes,
-                         latency(**transport, *peer, bytes, bytes > 100000 ? 200 : 5000), "us", "two copies"});
-    if (path) figures.push_back({"pull", wire, 65536, path->pull_bytes_per_second * 1e-9, "GB/s", "two copies"});
+                         latency(**transport, *peer, bytes, bytes > 100000 ? 200 : 5000), "us",
+                         "two copies"});
+    if (path)
+      figures.push_back({"pull", wire, 65536, path->pull_bytes_per_second * 1e-9, "GB/s", "two copies"});
   }
   waitpid(child, nullptr, 0);
   figures.push_back({"ucx_perftest_am_lat", tls, 64, perftest(tls, "ucp_am_lat", 64, 20000, 1), "us", ""});
-  figures.push_back({"ucx_perftest_am_bw", tls, 1 << 20, perftest(tls, "ucp_am_bw", 1 << 20, 500, 5) / 1e3 * 1.048576, "GB/s", ""});
-  figures.push_back({"ucx_perftest_get", tls, 1 << 20, perftest(tls, "ucp_get", 1 << 20, 200, 5) / 1e3 * 1.048576, "GB/s", ""});
+  figures.push_back({"ucx_perftest_am_bw", tls, 1 << 20,
+                     perftest(tls, "ucp_am_bw", 1 << 20, 500, 5) / 1e3 * 1.048576, "GB/s", ""});
+  figures.push_back({"ucx_perftest_get", tls, 1 << 20,
+                     perftest(tls, "ucp_get", 1 << 20, 200, 5) / 1e3 * 1.048576, "GB/s", ""});
 }
 
 void write_json(const std::string& path, const std::vector<Figure>& figures) {
@@ -169,9 +185,10 @@ void write_json(const std::string& path, const std::vector<Figure>& figures) {
   file << "[\n";
   for (std::size_t i = 0; i < figures.size(); ++i) {
     const Figure& figure = figures[i];
-    file << "  {\"name\": \"" << figure.name << "\", \"value\": " << figure.value << ", \"unit\": \"" << figure.unit
-         << "\", \"limit\": \"" << figure.limit << "\", \"parameters\": {\"transport\": \"" << figure.transport
-         << "\", \"bytes\": " << figure.bytes << "}}" << (i + 1 < figures.size() ? "," : "") << "\n";
+    file << "  {\"name\": \"" << figure.name << "\", \"value\": " << figure.value << ", \"unit\": \""
+         << figure.unit << "\", \"limit\": \"" << figure.limit << "\", \"parameters\": {\"transport\": \""
+         << figure.transport << "\", \"bytes\": " << figure.bytes << "}}"
+         << (i + 1 < figures.size() ? "," : "") << "\n";
   }
   file << "]\n";
 }

@@ -1,14 +1,14 @@
-// A node of its own process for killed_peer_test: prints its address, sends every message back, until it is killed or
-// its standard input ends.   echo_node TLS NET_DEVICES
+// A node of its own process for killed_peer_test: prints its address, sends every message back, until it is
+// killed or its standard input ends.   echo_node TLS NET_DEVICES
+
+#include "transport/transport.h"
+#include "transport/ucx/ucx_transport.h"
 
 #include <poll.h>
 
 #include <chrono>
 #include <cstdio>
 #include <utility>
-
-#include "transport/transport.h"
-#include "transport/ucx/ucx_transport.h"
 
 namespace {
 

@@ -1,5 +1,9 @@
 // What a node sees of a process that is killed or stopped, over shared memory and over TCP.
 
+#include "tests/integration/ucx/test_node.h"
+#include "transport/path_probe.h"
+#include "transport/ucx/ucx_transport.h"
+
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <spawn.h>
@@ -7,10 +11,6 @@
 #include <unistd.h>
 
 #include <string>
-
-#include "tests/integration/ucx/test_node.h"
-#include "transport/path_probe.h"
-#include "transport/ucx/ucx_transport.h"
 
 extern char** environ;
 
@@ -31,7 +31,8 @@ class EchoProcess {
     posix_spawn_file_actions_adddup2(&actions, output[1], 1);
     posix_spawn_file_actions_addclose(&actions, input[1]);
     const char* arguments[] = {ECHO_NODE, tls.c_str(), devices.c_str(), nullptr};
-    EXPECT_EQ(posix_spawn(&process_, ECHO_NODE, &actions, nullptr, const_cast<char**>(arguments), environ), 0);
+    EXPECT_EQ(posix_spawn(&process_, ECHO_NODE, &actions, nullptr, const_cast<char**>(arguments), environ),
+              0);
     posix_spawn_file_actions_destroy(&actions);
     ::close(output[1]);
     ::close(input[0]);
@@ -70,7 +71,8 @@ class KilledPeerTest : public testing::TestWithParam<Wires> {
  protected:
   KilledPeerTest()
       : child_(GetParam().tls, GetParam().devices),
-        node_(*create_ucx_transport({.tls = GetParam().tls, .net_devices = GetParam().devices, .keepalive = 500ms})) {
+        node_(*create_ucx_transport(
+            {.tls = GetParam().tls, .net_devices = GetParam().devices, .keepalive = 500ms})) {
     const Result<PeerId> peer = node_.transport->connect(child_.address());
     EXPECT_TRUE(peer) << child_.address();
     peer_ = *peer;
@@ -92,8 +94,9 @@ TEST_P(KilledPeerTest, TalksToAnotherProcessOverTheRightTransport) {
   EXPECT_TRUE(echoes(5 << 20));
   const Result<PathReport> path = measure_path(*node_.transport, peer_, node_, 5s);
   ASSERT_TRUE(path) << path.error().message;
-  std::printf("%s: %s, round trip %.1f us, pull %.2f GB/s\n", GetParam().name.c_str(), path->transports.c_str(),
-              static_cast<double>(path->round_trip.count()) * 1e-3, path->pull_bytes_per_second * 1e-9);
+  std::printf("%s: %s, round trip %.1f us, pull %.2f GB/s\n", GetParam().name.c_str(),
+              path->transports.c_str(), static_cast<double>(path->round_trip.count()) * 1e-3,
+              path->pull_bytes_per_second * 1e-9);
   EXPECT_EQ(path->shared_memory, GetParam().name != "tcp") << path->transports;
 }
 
@@ -155,8 +158,10 @@ TEST_P(KilledPeerTest, HearsAStoppedPeerAgain) {
   EXPECT_TRUE(run_until({&node_}, [&] { return !node_.messages.empty(); }));
 }
 
-INSTANTIATE_TEST_SUITE_P(Wires, KilledPeerTest,
-                         testing::Values(Wires{"shm", "posix,sysv,self", ""}, Wires{"shm_cma", "posix,sysv,cma,self", ""},
+INSTANTIATE_TEST_SUITE_P(Wires,
+                         KilledPeerTest,
+                         testing::Values(Wires{"shm", "posix,sysv,self", ""},
+                                         Wires{"shm_cma", "posix,sysv,cma,self", ""},
                                          Wires{"tcp", "tcp", "lo"}),
                          [](const testing::TestParamInfo<Wires>& kind) { return kind.param.name; });
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "transport/transport.h"
+
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -10,8 +12,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "transport/transport.h"
 
 namespace longshore::transport {
 
@@ -27,7 +27,8 @@ struct TestNode final : Receiver {
 
   Message filled(std::size_t size, unsigned seed) const {
     Message message = transport->messages().take(size);
-    for (std::size_t i = 0; i < size; ++i) message.data()[i] = static_cast<std::byte>((i * 31 + seed * 7 + i / 251) & 255);
+    for (std::size_t i = 0; i < size; ++i)
+      message.data()[i] = static_cast<std::byte>((i * 31 + seed * 7 + i / 251) & 255);
     return message;
   }
 

@@ -1,14 +1,14 @@
 // What every transport promises, on each of them.
 
-#include <gtest/gtest.h>
-
-#include <atomic>
-#include <thread>
-
 #include "tests/integration/ucx/test_node.h"
 #include "transport/inproc/inproc_transport.h"
 #include "transport/path_probe.h"
 #include "transport/ucx/ucx_transport.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
 
 namespace longshore::transport {
 namespace {
@@ -43,7 +43,9 @@ class TransportTest : public testing::TestWithParam<std::string> {
     b.senders.clear();
     return {peer, back};
   }
-  static std::unique_ptr<Transfer> prepare(TestNode& node, PeerId peer, const std::vector<TransferPiece>& pieces) {
+  static std::unique_ptr<Transfer> prepare(TestNode& node,
+                                           PeerId peer,
+                                           const std::vector<TransferPiece>& pieces) {
     Result<std::unique_ptr<Transfer>> transfer = node.transport->prepare(peer, pieces);
     EXPECT_TRUE(transfer) << (transfer ? "" : transfer.error().message);
     return std::move(*transfer);
@@ -56,13 +58,14 @@ class TransportTest : public testing::TestWithParam<std::string> {
 TEST_P(TransportTest, DeliversMessagesOfEverySizeInOrderAndAligned) {
   TestNode &a = add("a"), &b = add("b");
   const PeerId peer = connect(a, b);
-  const std::vector<std::size_t> sizes{1,       63,        64,      65,  4096,     8192,      16 << 20, 65535, 65536,
-                                       65537,   1,         3 << 20, 100, 131072,   1 << 20,   7,        300000, 5};
+  const std::vector<std::size_t> sizes{1,     63, 64,      65,  4096,   8192,    16 << 20, 65535,  65536,
+                                       65537, 1,  3 << 20, 100, 131072, 1 << 20, 7,        300000, 5};
   for (std::size_t i = 0; i < sizes.size(); ++i)
     ASSERT_TRUE(a.transport->send(peer, a.filled(sizes[i], static_cast<unsigned>(i))));
   ASSERT_TRUE(run_until({&a, &b}, [&] { return b.messages.size() == sizes.size(); })) << b.messages.size();
   for (std::size_t i = 0; i < sizes.size(); ++i) {
-    EXPECT_TRUE(equal(b.messages[i].bytes(), a.filled(sizes[i], static_cast<unsigned>(i)).bytes())) << sizes[i];
+    EXPECT_TRUE(equal(b.messages[i].bytes(), a.filled(sizes[i], static_cast<unsigned>(i)).bytes()))
+        << sizes[i];
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(b.messages[i].data()) % 64, 0u);
   }
   EXPECT_EQ(a.transport->counters(peer).messages_sent, sizes.size());
@@ -107,9 +110,10 @@ TEST_P(TransportTest, RefusesAddressesThatAreNone) {
   TestNode &a = add("a"), &b = add("b");
   std::string changed = b.transport->address();
   changed.back() = changed.back() == '0' ? '1' : '0';
-  for (const std::string& address : {std::string(), std::string("ucx1:"), std::string("ucx1:00"), std::string("nonsense"),
-                                     a.transport->address(), b.transport->address().substr(0, 4), changed,
-                                     std::string("ucx1:") + std::string(400, 'f')}) {
+  for (const std::string& address :
+       {std::string(), std::string("ucx1:"), std::string("ucx1:00"), std::string("nonsense"),
+        a.transport->address(), b.transport->address().substr(0, 4), changed,
+        std::string("ucx1:") + std::string(400, 'f')}) {
     const Result<PeerId> peer = a.transport->connect(address);
     EXPECT_FALSE(peer) << address;
   }
@@ -164,7 +168,8 @@ TEST_P(TransportTest, RefusesPullsOutsideOfWhatIsRegistered) {
   Result<MemoryRegion> region = a.transport->register_memory(source.bytes(), MemoryKind::kHost);
   std::vector<std::byte> target(1000);
   const auto pull = [&](RegionId id, std::uint64_t offset, std::size_t bytes) {
-    const std::unique_ptr<Transfer> transfer = prepare(b, back, {{id, offset, bytes, std::span(target).first(bytes)}});
+    const std::unique_ptr<Transfer> transfer =
+        prepare(b, back, {{id, offset, bytes, std::span(target).first(bytes)}});
     EXPECT_TRUE(transfer->post());
     EXPECT_TRUE(run_until({&a, &b}, [&] { return transfer->state() != TransferState::kPosted; }));
     return transfer->state() == TransferState::kDone ? std::string("done")
@@ -181,19 +186,22 @@ TEST_P(TransportTest, RefusesPullsOutsideOfWhatIsRegistered) {
   EXPECT_EQ(pull(ended, 0, 1), "not_found");
   EXPECT_EQ(b.transport->counters(back).transfers_failed, 5u);
   EXPECT_EQ(a.transport->register_memory({}, MemoryKind::kHost).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_EQ(a.transport->register_memory(source.bytes(), MemoryKind::kCuda).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(a.transport->register_memory(source.bytes(), MemoryKind::kCuda).error().code,
+            ErrorCode::kInvalidArgument);
 }
 
 TEST_P(TransportTest, RefusesImpossibleTransfers) {
   TestNode &a = add("a"), &b = add("b");
   const auto [peer, back] = meet(a, b);
   std::vector<std::byte> target(8);
-  const auto code = [&](PeerId id, const std::vector<TransferPiece>& pieces, const TransferOptions& options = {}) {
+  const auto code = [&](PeerId id, const std::vector<TransferPiece>& pieces,
+                        const TransferOptions& options = {}) {
     return a.transport->prepare(id, pieces, options).error().code;
   };
   const TransferPiece good{kProbeRegion, 0, 8, target};
   EXPECT_EQ(code(peer, {}), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code(peer, std::vector<TransferPiece>(kTransferPiecesMax + 1, good)), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code(peer, std::vector<TransferPiece>(kTransferPiecesMax + 1, good)),
+            ErrorCode::kInvalidArgument);
   EXPECT_EQ(code(peer, {{kProbeRegion, 0, 9, target}}), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code(peer, {{kProbeRegion, 0, 0, {}}}), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code(peer, {good}, {.target_kind = MemoryKind::kCuda}), ErrorCode::kInvalidArgument);
@@ -344,7 +352,8 @@ TEST_P(TransportTest, MeasuresItsPath) {
     EXPECT_NE(report->transports.find("tcp/lo"), std::string::npos) << report->transports;
     EXPECT_FALSE(report->shared_memory);
   } else if (GetParam() != "inproc") {
-    EXPECT_TRUE(report->transports.starts_with("posix") || report->transports.starts_with("sysv")) << report->transports;
+    EXPECT_TRUE(report->transports.starts_with("posix") || report->transports.starts_with("sysv"))
+        << report->transports;
     EXPECT_TRUE(report->shared_memory);
   }
 }
@@ -352,11 +361,14 @@ TEST_P(TransportTest, MeasuresItsPath) {
 TEST_P(TransportTest, SaysWhenAPeerDoesNotAnswerTheProbe) {
   TestNode &a = add("a"), &b = add("b");
   const PeerId peer = connect(a, b);
-  if (a.transport->capabilities().shares_memory) GTEST_SKIP() << "pulls need no answer where memory is shared";
+  if (a.transport->capabilities().shares_memory)
+    GTEST_SKIP() << "pulls need no answer where memory is shared";
   EXPECT_EQ(measure_path(*a.transport, peer, a, 50ms).error().code, ErrorCode::kDeadlineExceeded);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, TransportTest, testing::Values("inproc", "ucx_shm", "ucx_tcp", "ucx_any"),
+INSTANTIATE_TEST_SUITE_P(All,
+                         TransportTest,
+                         testing::Values("inproc", "ucx_shm", "ucx_tcp", "ucx_any"),
                          [](const testing::TestParamInfo<std::string>& kind) { return kind.param; });
 
 }  // namespace

@@ -1,12 +1,12 @@
 #include "transport/fault/fault_transport.h"
 
+#include "transport/inproc/inproc_transport.h"
+
 #include <gtest/gtest.h>
 
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "transport/inproc/inproc_transport.h"
 
 namespace longshore::transport {
 namespace {
@@ -86,8 +86,13 @@ TEST_F(FaultTransportTest, FlipsOneBit) {
 }
 
 TEST_F(FaultTransportTest, SameSeedSameFaults) {
-  const FaultPolicy policy{.seed = 7, .lose = 0.2, .duplicate = 0.2, .corrupt = 0.2, .delay = 0.5,
-                           .delay_min = std::chrono::milliseconds(1), .delay_max = std::chrono::milliseconds(5)};
+  const FaultPolicy policy{.seed = 7,
+                           .lose = 0.2,
+                           .duplicate = 0.2,
+                           .corrupt = 0.2,
+                           .delay = 0.5,
+                           .delay_min = std::chrono::milliseconds(1),
+                           .delay_max = std::chrono::milliseconds(5)};
   const std::vector<std::string> first = hundred(policy), second = hundred(policy);
   EXPECT_EQ(first, second);
   FaultPolicy other = policy;
@@ -96,7 +101,10 @@ TEST_F(FaultTransportTest, SameSeedSameFaults) {
 }
 
 TEST_F(FaultTransportTest, DelaysUntilTheClockSaysSo) {
-  start({.seed = 1, .delay = 1, .delay_min = std::chrono::milliseconds(10), .delay_max = std::chrono::milliseconds(10)});
+  start({.seed = 1,
+         .delay = 1,
+         .delay_min = std::chrono::milliseconds(10),
+         .delay_max = std::chrono::milliseconds(10)});
   send("late");
   a_->set_policy({});
   send("early");

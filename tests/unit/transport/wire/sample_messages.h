@@ -1,17 +1,17 @@
 #pragma once
 
-#include <cstddef>
-#include <cstring>
-#include <span>
-#include <string>
-#include <vector>
-
 #include "transport/message.h"
 #include "transport/wire/attention_messages.h"
 #include "transport/wire/block_messages.h"
 #include "transport/wire/frame.h"
 #include "transport/wire/session_messages.h"
 #include "transport/wire/step_messages.h"
+
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <string>
+#include <vector>
 
 // One message of each kind with every optional part in it, for tests and for the fuzz corpus.
 namespace longshore::wire::sample {
@@ -102,15 +102,18 @@ inline StepOutcome outcome() {
   bad.error = Error{ErrorCode::kDataLoss, "leaf 3 is lost"};
   bad.position_lost = 384;
   outcome.entries = {good, bad};
-  outcome.timing = {.total = 0.5, .compute = 0.25, .attention = 0.125, .wait = 0.0625, .merge = 0.03125,
-                    .transport = 0.015625, .sample = 0.0078125};
+  outcome.timing = {.total = 0.5,
+                    .compute = 0.25,
+                    .attention = 0.125,
+                    .wait = 0.0625,
+                    .merge = 0.03125,
+                    .transport = 0.015625,
+                    .sample = 0.0078125};
   outcome.kv_leaves_used = 12;
   return outcome;
 }
 
-inline AttentionQueryWriter::Ids attention_ids() {
-  return {PlanGeneration{7}, StepId{1000}, 55, 4, 2, 16};
-}
+inline AttentionQueryWriter::Ids attention_ids() { return {PlanGeneration{7}, StepId{1000}, 55, 4, 2, 16}; }
 
 inline transport::Message query(transport::MessagePool& pool) {
   AttentionQueryWriter writer(attention_ids());
@@ -131,7 +134,8 @@ inline transport::Message reply(transport::MessagePool& pool) {
   writer.add_node(0, 1, 0);
   writer.add_node(0, 0, 2);
   writer.add_node(2, 0, 1);
-  writer.add_failed_item(SequenceId{43}, SequenceEpoch{0}, {ErrorCode::kNotFound, "sequence 43 is unknown here"});
+  writer.add_failed_item(SequenceId{43}, SequenceEpoch{0},
+                         {ErrorCode::kNotFound, "sequence 43 is unknown here"});
   writer.lay_out(pool);
   for (std::size_t n = 0; n < 3; ++n) {
     const AttentionReplyWriter::Node node = writer.node(n);
@@ -145,7 +149,8 @@ inline transport::Message reply(transport::MessagePool& pool) {
 inline std::vector<transport::Message> all(transport::MessagePool& pool) {
   std::vector<transport::Message> messages;
   messages.push_back(encode(hello(), pool));
-  messages.push_back(encode(HelloReply{hello(), Error{ErrorCode::kFailedPrecondition, "another model"}}, pool));
+  messages.push_back(
+      encode(HelloReply{hello(), Error{ErrorCode::kFailedPrecondition, "another model"}}, pool));
   messages.push_back(encode(ShutDown{"SIGTERM"}, pool));
   messages.push_back(encode_ping({5, 123456789}, pool));
   messages.push_back(encode_pong({5, 123456789}, pool));
@@ -154,7 +159,8 @@ inline std::vector<transport::Message> all(transport::MessagePool& pool) {
   messages.push_back(encode_refusal(attention_ids(), {ErrorCode::kAborted, "generation 6 is over"}, pool));
   messages.push_back(encode(offer(), pool));
   messages.push_back(encode(BlockAck{PlanGeneration{7}, SequenceId{42}, SequenceEpoch{2}, 99, 5,
-                                     Error{ErrorCode::kDataLoss, "block 1: checksum"}}, pool));
+                                     Error{ErrorCode::kDataLoss, "block 1: checksum"}},
+                            pool));
   messages.push_back(encode(Release{PlanGeneration{7}, SequenceId{42}, SequenceEpoch{2}, 3}, pool));
   messages.push_back(encode(batch(), pool));
   messages.push_back(encode(outcome(), PlanGeneration{7}, pool));
@@ -170,24 +176,37 @@ inline Result<void> decode_any(std::span<const std::byte> frame) {
     return {};
   };
   switch (header->kind) {
-    case MessageKind::kHello: return drop(decode_hello(frame));
-    case MessageKind::kHelloReply: return drop(decode_hello_reply(frame));
-    case MessageKind::kShutDown: return drop(decode_shut_down(frame));
-    case MessageKind::kPing: return drop(decode_ping(frame));
-    case MessageKind::kPong: return drop(decode_pong(frame));
-    case MessageKind::kAttentionQuery: return drop(decode_attention_query(frame));
-    case MessageKind::kAttentionReply: return drop(decode_attention_reply(frame));
-    case MessageKind::kBlockOffer: return drop(decode_block_offer(frame));
-    case MessageKind::kBlockAck: return drop(decode_block_ack(frame));
-    case MessageKind::kRelease: return drop(decode_release(frame));
-    case MessageKind::kStepBatch: return drop(decode_step_batch(frame));
-    case MessageKind::kStepOutcome: return drop(decode_step_outcome(frame));
+    case MessageKind::kHello:
+      return drop(decode_hello(frame));
+    case MessageKind::kHelloReply:
+      return drop(decode_hello_reply(frame));
+    case MessageKind::kShutDown:
+      return drop(decode_shut_down(frame));
+    case MessageKind::kPing:
+      return drop(decode_ping(frame));
+    case MessageKind::kPong:
+      return drop(decode_pong(frame));
+    case MessageKind::kAttentionQuery:
+      return drop(decode_attention_query(frame));
+    case MessageKind::kAttentionReply:
+      return drop(decode_attention_reply(frame));
+    case MessageKind::kBlockOffer:
+      return drop(decode_block_offer(frame));
+    case MessageKind::kBlockAck:
+      return drop(decode_block_ack(frame));
+    case MessageKind::kRelease:
+      return drop(decode_release(frame));
+    case MessageKind::kStepBatch:
+      return drop(decode_step_batch(frame));
+    case MessageKind::kStepOutcome:
+      return drop(decode_step_outcome(frame));
   }
   return make_error(ErrorCode::kInternal, "read_header let an unknown kind pass");
 }
 
 // The same header over another body, sealed anew: what a peer that is broken, not garbled, would send.
-inline transport::Message with_body(const FrameHeader& header, std::span<const std::byte> body,
+inline transport::Message with_body(const FrameHeader& header,
+                                    std::span<const std::byte> body,
                                     transport::MessagePool& pool) {
   transport::Message message = pool.take(kFrameHeaderBytes + body.size());
   if (!body.empty()) std::memcpy(message.data() + kFrameHeaderBytes, body.data(), body.size());

@@ -1,15 +1,15 @@
 // Every message goes there and back; every damaged one is refused, whichever byte it is.
 
-#include <gtest/gtest.h>
-
-#include <array>
-#include <cstring>
-
 #include "runtime/base/random.h"
 #include "tests/unit/transport/wire/sample_messages.h"
 #include "transport/wire/checksum.h"
 #include "transport/wire/limits.h"
 #include "transport/wire/reader.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstring>
 
 namespace longshore::wire {
 namespace {
@@ -63,7 +63,8 @@ TEST_F(WireTest, BlocksComeBack) {
   EXPECT_EQ(*decode_block_offer(encode(sample::offer(), pool_).bytes()), sample::offer());
   const Release release{PlanGeneration{1}, SequenceId{2}, SequenceEpoch{3}, 4};
   EXPECT_EQ(*decode_release(encode(release, pool_).bytes()), release);
-  BlockAck ack{PlanGeneration{1}, SequenceId{2}, SequenceEpoch{3}, 4, 5, Error{ErrorCode::kDataLoss, "broken"}};
+  BlockAck ack{
+      PlanGeneration{1}, SequenceId{2}, SequenceEpoch{3}, 4, 5, Error{ErrorCode::kDataLoss, "broken"}};
   const BlockAck back = *decode_block_ack(encode(ack, pool_).bytes());
   EXPECT_EQ(back.ask, 4u);
   EXPECT_EQ(back.leaf, 5u);
@@ -222,7 +223,8 @@ TEST_F(WireTest, RefusesEveryTruncation) {
           << to_string(header.kind) << " of " << size << " bytes";
     std::vector<std::byte> longer(body.begin(), body.end());
     longer.push_back({});
-    ASSERT_FALSE(sample::decode_any(sample::with_body(header, longer, pool_).bytes())) << to_string(header.kind);
+    ASSERT_FALSE(sample::decode_any(sample::with_body(header, longer, pool_).bytes()))
+        << to_string(header.kind);
   }
 }
 
@@ -235,7 +237,8 @@ TEST_F(WireTest, SurvivesRandomBodies) {
       std::vector<std::byte> changed(body.begin(), body.end());
       for (std::uint64_t i = 0; i <= random.below(8) && !changed.empty(); ++i)
         changed[random.below(changed.size())] = static_cast<std::byte>(random() % 3 == 0 ? 0xff : random());
-      (void)sample::decode_any(sample::with_body(header, changed, pool_).bytes());  // either is fine; no crash
+      (void)sample::decode_any(
+          sample::with_body(header, changed, pool_).bytes());  // either is fine; no crash
       for (std::byte& b : changed) b = static_cast<std::byte>(random());
       (void)sample::decode_any(sample::with_body(header, changed, pool_).bytes());
     }
@@ -258,7 +261,8 @@ TEST_F(WireTest, NamesTheFieldThatIsOverItsLimit) {
   query.layer = 1;
   using u32 = std::uint32_t;
   EXPECT_EQ(refusal_of(pool_, query, u32{0}).message, "AttentionQuery: group is 0; it may be 1 to 128");
-  EXPECT_EQ(refusal_of(pool_, query, u32{1}, u32{4096}).message, "AttentionQuery: head_dim is 4096; it may be 1 to 1024");
+  EXPECT_EQ(refusal_of(pool_, query, u32{1}, u32{4096}).message,
+            "AttentionQuery: head_dim is 4096; it may be 1 to 1024");
   EXPECT_EQ(refusal_of(pool_, query, u32{1}, u32{64}, u32{0xffffffff}).message,
             "AttentionQuery: items is 4294967295; it may be 0 to 4096");
   EXPECT_EQ(refusal_of(pool_, query, u32{1}, u32{64}, u32{4000}).message,
@@ -277,8 +281,9 @@ TEST_F(WireTest, RefusesRowsThatCrossALeaf) {
   query.layer = 1;
   using u32 = std::uint32_t;
   const auto message = [&](u32 position, u32 tokens, u32 leaf_end) {
-    return refusal_of(pool_, query, u32{1}, u32{1}, u32{1}, u32{1}, std::uint64_t{9}, u32{0}, position, tokens,
-                      leaf_end, u32{1}).message;
+    return refusal_of(pool_, query, u32{1}, u32{1}, u32{1}, u32{1}, std::uint64_t{9}, u32{0}, position,
+                      tokens, leaf_end, u32{1})
+        .message;
   };
   EXPECT_NE(message(127, 2, 0).find("cross a leaf"), std::string::npos);
   EXPECT_NE(message(128, 1, 2).find("leaf_end 2"), std::string::npos);
@@ -331,8 +336,19 @@ TEST_F(WireTest, TheExampleInTheGrammarIsAMessage) {
     hex += two;
   }
   EXPECT_EQ(hex,
-            "4c534631" "0100" "2200" "04000000" "ffffffff" "0300000000000000" "0000000000000000" "0000000000000000"
-            "2211000000000000" "05000000" "00000000" "c8984768162efa3d" "02000000");
+            "4c534631"
+            "0100"
+            "2200"
+            "04000000"
+            "ffffffff"
+            "0300000000000000"
+            "0000000000000000"
+            "0000000000000000"
+            "2211000000000000"
+            "05000000"
+            "00000000"
+            "c8984768162efa3d"
+            "02000000");
 }
 
 }  // namespace
