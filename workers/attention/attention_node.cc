@@ -4,10 +4,8 @@
 #include <chrono>
 #include <utility>
 
-#include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/kernels/numerics_version.h"
-#include "transport/wire/checksum.h"
 
 namespace longshore::attention_node {
 
@@ -27,7 +25,7 @@ AttentionNode::AttentionNode(std::string name, NodeId id, const ServedModel& mod
                                   {{"node", name_}})),
       blocks_in_(metrics.counter("longshore_kv_blocks_received_total", "KV blocks pulled and verified",
                                  {{"node", name_}})),
-      blocks_held_(metrics.gauge("longshore_kv_blocks_used", "KV blocks in the node's store", {{"node", name_}})),
+      blocks_held_(metrics.gauge("longshore_kv_blocks_used", "KV blocks that the node holds", {{"node", name_}})),
       attend_seconds_(metrics.histogram("longshore_attention_attend_seconds",
                                         "Time to answer one attention query, from its arrival to its reply",
                                         kStepPhaseBuckets, {{"node", name_}})) {
@@ -57,6 +55,18 @@ void AttentionNode::stop() {
 void AttentionNode::progress() {
   transport_.progress(*this);
   finish_pulls();
+  publish_holding();
+}
+
+void AttentionNode::publish_holding() {
+  blocks_held_.set(static_cast<double>(held_.blocks()));
+  std::lock_guard lock(holding_mutex_);
+  holding_ = {held_.sequences(), held_.leaves(), held_.blocks()};
+}
+
+AttentionNode::Holding AttentionNode::holding() const {
+  std::lock_guard lock(holding_mutex_);
+  return holding_;
 }
 
 void AttentionNode::send(transport::PeerId peer, transport::Message message) {
@@ -81,10 +91,8 @@ void AttentionNode::on_message(transport::PeerId peer, transport::Message messag
     case wire::MessageKind::kAttentionQuery: return on_query(peer, message.bytes());
     case wire::MessageKind::kBlockOffer: return on_offer(peer, message.bytes());
     case wire::MessageKind::kRelease:
-      if (const Result<wire::Release> release = wire::decode_release(message.bytes())) {
+      if (const Result<wire::Release> release = wire::decode_release(message.bytes()))
         held_.release(peer, release->sequence, release->epoch, release->from_leaf);
-        blocks_held_.set(store_.used());
-      }
       return;
     case wire::MessageKind::kPing:
       if (const Result<wire::Ping> ping = wire::decode_ping(message.bytes()))
@@ -107,7 +115,6 @@ void AttentionNode::on_peer_lost(transport::PeerId peer, const Error& error) {
   }
   held_.release_peer(peer);
   peers_.erase(peer);
-  blocks_held_.set(store_.used());
 }
 
 void AttentionNode::on_hello(transport::PeerId peer, std::span<const std::byte> frame) {

@@ -5,6 +5,8 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <string>
 #include <vector>
 
 #include "runtime/attention/attend.h"
@@ -48,8 +50,12 @@ class AttentionNode final : public transport::Receiver {
   // Delivers what has arrived, without waiting: for tests that drive several nodes on one thread.
   void progress();
 
-  std::size_t sequences() const { return held_.sequences(); }
-  const kv::KvStore& store() const { return store_; }
+  // What it holds now, over all sequences. Thread-safe.
+  struct Holding {
+    std::uint64_t sequences = 0, leaves = 0, blocks = 0;
+  };
+  Holding holding() const;
+  const std::string& name() const { return name_; }
 
  private:
   struct Pull {  // an offer whose blocks are on their way
@@ -84,6 +90,7 @@ class AttentionNode final : public transport::Receiver {
   void attend(const wire::AttentionQuery& query, std::vector<std::optional<Error>>& errors);
   transport::Message reply(const wire::AttentionQuery& query, const std::vector<std::optional<Error>>& errors);
   void send(transport::PeerId peer, transport::Message message);
+  void publish_holding();
 
   std::string name_;
   NodeId id_;
@@ -98,6 +105,8 @@ class AttentionNode final : public transport::Receiver {
   std::vector<attention::AttendScratch> scratch_;  // [threads]
   std::vector<std::vector<Answer>> answers_;       // [items][heads]
   std::atomic<bool> stopping_{false};
+  mutable std::mutex holding_mutex_;
+  Holding holding_;  // guarded by holding_mutex_
 
   Counter& queries_;
   Counter& bytes_read_;

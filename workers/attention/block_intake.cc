@@ -60,7 +60,6 @@ void AttentionNode::finish_pulls() {
     acknowledge(*pull, taken ? std::nullopt : std::optional(taken.error()));
     pull = pulls_.erase(pull);
   }
-  blocks_held_.set(store_.used());
 }
 
 Result<void> AttentionNode::take_in(Pull& pull) {

@@ -1,6 +1,7 @@
 #include "workers/attention/held_sequences.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace longshore::attention_node {
 
@@ -9,14 +10,14 @@ HeldSequences::~HeldSequences() {
 }
 
 Result<void> HeldSequences::begin_epoch(transport::PeerId peer, SequenceId sequence, SequenceEpoch epoch) {
-  const auto [found, is_new] = sequences_.try_emplace(Key{peer, sequence}, Held{epoch, {layers_, kv_heads_}});
+  const auto [found, is_new] = sequences_.try_emplace(Key{peer, sequence}, Held{epoch, {layers_, kv_heads_}, {}});
   Held& held = found->second;
   if (epoch < held.epoch)
     return make_error(ErrorCode::kAborted, "sequence ", sequence.value, " is at epoch ", held.epoch.value,
                       "; blocks of epoch ", epoch.value, " come too late");
   if (held.epoch < epoch) {
     free_leaves(held, 0);
-    held = Held{epoch, {layers_, kv_heads_}};
+    held = Held{epoch, {layers_, kv_heads_}, {}};
   }
   return {};
 }
@@ -25,9 +26,15 @@ void HeldSequences::insert(transport::PeerId peer, SequenceId sequence, std::uin
                            std::span<const Placed> blocks) {
   Held& held = sequences_.at(Key{peer, sequence});
   held.table.grow(leaf + 1);
+  held.leaf_blocks.resize(std::max<std::size_t>(held.leaf_blocks.size(), leaf + 1));
   for (const Placed& placed : blocks) {
     std::optional<BlockId>& slot = held.table.at(leaf, placed.layer, placed.kv_head);
-    if (slot) store_.release(*slot);
+    if (slot) {
+      store_.release(*slot);
+    } else {
+      ++blocks_;
+      if (held.leaf_blocks[leaf]++ == 0) ++leaves_;
+    }
     slot = placed.block;
   }
 }
@@ -52,13 +59,17 @@ void HeldSequences::release_peer(transport::PeerId peer) {
 }
 
 void HeldSequences::free_leaves(Held& held, std::uint32_t from_leaf) {
-  for (std::uint32_t leaf = from_leaf; leaf < held.table.leaves(); ++leaf)
+  for (std::uint32_t leaf = from_leaf; leaf < held.table.leaves(); ++leaf) {
+    if (held.leaf_blocks[leaf] == 0) continue;
     for (std::uint32_t layer = 0; layer < layers_; ++layer)
       for (std::uint32_t head = 0; head < kv_heads_; ++head) {
         std::optional<BlockId>& block = held.table.at(leaf, layer, head);
         if (block) store_.release(*block);
         block.reset();
       }
+    --leaves_;
+    blocks_ -= std::exchange(held.leaf_blocks[leaf], 0u);
+  }
 }
 
 Result<void> HeldSequences::find(transport::PeerId peer, SequenceId sequence, SequenceEpoch epoch, std::uint32_t layer,

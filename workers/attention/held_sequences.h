@@ -44,11 +44,14 @@ class HeldSequences {
   Result<void> find(transport::PeerId peer, SequenceId sequence, SequenceEpoch epoch, std::uint32_t layer,
                     std::uint32_t kv_head, std::uint32_t leaf_end, std::vector<attention::HeldLeaf>& held) const;
   std::size_t sequences() const { return sequences_.size(); }
+  std::uint64_t leaves() const { return leaves_; }  // of which at least one block is held, over all sequences
+  std::uint64_t blocks() const { return blocks_; }
 
  private:
   struct Held {
     SequenceEpoch epoch;
     blocks::BlockTable table;
+    std::vector<std::uint32_t> leaf_blocks;  // [leaves] how many are held of each
   };
   using Key = std::pair<transport::PeerId, SequenceId>;
 
@@ -58,6 +61,8 @@ class HeldSequences {
   std::uint32_t layers_;
   std::uint32_t kv_heads_;
   std::map<Key, Held> sequences_;
+  std::uint64_t leaves_ = 0;
+  std::uint64_t blocks_ = 0;
 };
 
 }  // namespace longshore::attention_node

@@ -1,0 +1,160 @@
+#include "cli/embedded_cluster.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "runtime/base/log.h"
+#include "transport/ucx/ucx_transport.h"
+
+namespace longshore::cli {
+namespace {
+
+std::uint64_t free_memory_bytes() {
+  const long pages = sysconf(_SC_AVPHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+  return pages > 0 && page > 0 ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page) : 0;
+}
+
+std::uint64_t leaf_blocks(const model::ModelConfig& config) { return std::uint64_t{config.layers} * config.kv_heads; }
+
+}  // namespace
+
+placement::ModelShape model_shape(const model::ModelConfig& config, const kv::KvLayout& layout,
+                                  std::uint64_t weight_bytes) {
+  placement::ModelShape shape;
+  shape.query_heads = config.query_heads;
+  shape.kv_heads = config.kv_heads;
+  shape.head_dim = config.head_dim;
+  shape.kv_bytes_per_token = static_cast<std::uint32_t>(layout.block_bytes() / kLeafTokens);
+  shape.layer_windows = config.window;
+  shape.weight_bytes = weight_bytes;
+  return shape;
+}
+
+attention_node::ServedModel served_model(const LoadedModel& model) {
+  const model::ModelConfig& config = model.config();
+  return {model.file->sha256(), config.layers,   config.kv_heads,
+          config.group(),       config.head_dim, config.attention_softcap};
+}
+
+Result<std::unique_ptr<EmbeddedCluster>> EmbeddedCluster::create(const LoadedModel& model,
+                                                                 const ClusterOptions& options, Metrics& metrics,
+                                                                 const Clock& clock) {
+  std::unique_ptr<EmbeddedCluster> cluster(new EmbeddedCluster(model, options, metrics, clock));
+  const std::uint32_t trained = model.config().context_length;
+  cluster->context_tokens_ = options.context_tokens == 0 ? trained : options.context_tokens;
+  if (cluster->context_tokens_ > trained)
+    return make_error(ErrorCode::kInvalidArgument, "--context ", options.context_tokens, " is beyond the ", trained,
+                      " tokens that ", model.name, " was trained for");
+  if (Result<void> made = cluster->make_stores(); !made) return made.error();
+  if (Result<void> made = cluster->make_nodes(); !made) return made.error();
+  if (Result<void> made = cluster->make_plan(); !made) return made.error();
+  return cluster;
+}
+
+EmbeddedCluster::~EmbeddedCluster() {
+  compute_.reset();
+  for (auto& node : attention_) node->stop();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+Result<void> EmbeddedCluster::make_stores() {
+  const model::ModelConfig& config = model_.config();
+  const kv::KvLayout layout{options_.kv_type, config.head_dim};
+  if (Result<void> valid = layout.validate(); !valid) return valid;
+  const std::uint64_t leaf_bytes = leaf_blocks(config) * layout.block_bytes();
+  std::uint64_t bytes = options_.kv_bytes;
+  if (bytes == 0) {
+    const std::uint64_t wanted = (leaves_for(context_tokens_) + 1) * leaf_bytes * options_.max_sequences;
+    bytes = std::min(wanted, free_memory_bytes() / 2);
+  }
+  if (bytes < 4 * leaf_bytes)
+    return make_error(ErrorCode::kInvalidArgument, "--kv-memory ", bytes, " bytes is less than 4 leaves of 128 tokens (",
+                      4 * leaf_bytes, " bytes) of this model");
+  const bool shared = options_.transport == TransportKind::kInproc;
+  const std::size_t stores = shared ? 1 : 1 + options_.attention_nodes;
+  // A node over UCX has memory of its own: half of all for the compute node, which prefills, the rest in equal shares.
+  for (std::size_t s = 0; s < stores; ++s) {
+    const std::uint64_t share = stores == 1 ? bytes : s == 0 ? bytes / 2 : bytes / 2 / options_.attention_nodes;
+    Result<std::unique_ptr<kv::KvStore>> store = kv::KvStore::create(layout, share);
+    if (!store) return store.error();
+    stores_.push_back(std::move(*store));
+  }
+  return {};
+}
+
+Result<std::unique_ptr<transport::Transport>> EmbeddedCluster::make_transport(const std::string& name) {
+  if (options_.transport == TransportKind::kInproc) return network_.create(name);
+  transport::UcxOptions ucx;
+  ucx.tls = options_.ucx_tls;
+  return transport::create_ucx_transport(ucx);
+}
+
+Result<void> EmbeddedCluster::make_nodes() {
+  const kernels::Isa isa = model_.decoder->kernels().isa;
+  transport::Transport* own = nullptr;
+  if (options_.attention_nodes > 0) {
+    Result<std::unique_ptr<transport::Transport>> transport = make_transport("compute-0");
+    if (!transport) return transport.error();
+    transports_.push_back(std::move(*transport));
+    own = transports_.back().get();
+  }
+  compute::ComputeOptions options;
+  options.rows_max = std::max(options_.chunk_tokens, options_.max_sequences);
+  const Sha256 digest = own == nullptr ? Sha256{} : model_.file->sha256();
+  Result<std::unique_ptr<compute::ComputeNode>> compute =
+      compute::ComputeNode::create(*model_.decoder, *stores_.front(), digest, own, options, clock_);
+  if (!compute) return compute.error();
+  compute_ = std::move(*compute);
+
+  NodeDescriptor self;
+  self.role = NodeRole::kCompute;
+  self.name = options.name;
+  self.memory_bytes = stores_.front()->memory().size();
+  nodes_.push_back(self);
+  for (std::uint32_t i = 0; i < options_.attention_nodes; ++i) {
+    NodeDescriptor node;
+    node.id = NodeId{i + 1};
+    node.name = "attention-" + std::to_string(i);
+    node.threads = model_.pool->threads();
+    kv::KvStore& store = *stores_[stores_.size() == 1 ? 0 : i + 1];
+    node.memory_bytes = store.memory().size() / (stores_.size() == 1 ? options_.attention_nodes : 1);
+    Result<std::unique_ptr<transport::Transport>> transport = make_transport(node.name);
+    if (!transport) return transport.error();
+    transports_.push_back(std::move(*transport));
+    node.address = transports_.back()->address();
+    attention_.push_back(std::make_unique<attention_node::AttentionNode>(
+        node.name, node.id, served_model(model_), isa, *model_.pool, store, *transports_.back(), metrics_));
+    threads_.emplace_back([served = attention_.back().get()] { served->run(); });
+    if (Result<void> met = compute_->connect(node); !met) return met;
+    nodes_.push_back(std::move(node));
+  }
+  return {};
+}
+
+Result<void> EmbeddedCluster::make_plan() {
+  if (options_.attention_nodes == 0) return {};
+  // Nodes of one process read the same memory with the same threads, so that they are equal whatever it measures.
+  for (NodeDescriptor& node : nodes_) node.read_bytes_per_second = 10e9;
+  for (NodeDescriptor& node : nodes_) node.link_bytes_per_second = 10e9;
+  placement::PlannerInput input;
+  input.model = model_shape(model_.config(), stores_.front()->layout(), model_.file->size());
+  input.workload.context_tokens = context_tokens_;
+  input.workload.sequences = 1;
+  input.mode = options_.shard;
+  input.generation = PlanGeneration{1};
+  input.nodes = nodes_;
+  Result<placement::PlanReport> report = placement::make_plan(input);
+  if (!report) return report.error();
+  report_ = std::move(*report);
+  return compute_->set_plan(std::make_shared<PlacementPlan>(report_.chosen.plan));
+}
+
+std::uint64_t EmbeddedCluster::kv_leaf_capacity() const {
+  std::uint64_t blocks = 0;
+  for (const auto& store : stores_) blocks += store->capacity();
+  return blocks / leaf_blocks(model_.config());
+}
+
+}  // namespace longshore::cli

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "runtime/base/result.h"
+#include "runtime/base/thread_pool.h"
+#include "runtime/kernels/isa.h"
+#include "runtime/model/decoder.h"
+#include "runtime/model/gguf.h"
+#include "runtime/model/model_config.h"
+#include "runtime/text/tokenizer.h"
+
+namespace longshore::cli {
+
+// A model file, ready to compute. Its weights are copies in kernel order; the file stays mapped for its names only.
+struct LoadedModel {
+  std::string path;
+  std::string name;  // as the user gave it: a NAME of the table, or the file's stem
+  std::unique_ptr<model::GgufFile> file;
+  std::unique_ptr<ThreadPool> pool;
+  std::unique_ptr<model::Decoder> decoder;
+  std::unique_ptr<text::Tokenizer> tokenizer;
+
+  const model::ModelConfig& config() const { return decoder->config(); }
+};
+
+// `threads` 0: one for each allowed CPU. Prints progress to stderr where that is a terminal.
+// Errors: those of finding, reading and loading; each names the file.
+Result<LoadedModel> load_model(const std::string& model, unsigned threads, kernels::Isa isa);
+
+unsigned default_threads();
+
+}  // namespace longshore::cli
