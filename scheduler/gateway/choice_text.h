@@ -27,9 +27,9 @@ struct TokenReport {
 
 // The next part of one choice.
 struct ChoiceDelta {
-  std::string text;
-  std::vector<TokenReport> tokens;  // whose text has been given out, or never will be
-  std::optional<service::FinishReason> finish;
+  std::string text = {};
+  std::vector<TokenReport> tokens = {};  // whose text has been given out, or never will be
+  std::optional<service::FinishReason> finish = {};
 
   bool is_empty() const { return text.empty() && tokens.empty() && !finish; }
   void append(ChoiceDelta next);
@@ -51,9 +51,9 @@ EchoedPrompt echo_prompt(const TextModel& text, std::span<const TokenId> prompt,
 class ChoiceText {
  public:
   struct Options {
-    std::vector<std::string> stop;
-    std::vector<TokenId> prompt;         // reported before the first token where `echo` is there
-    std::optional<EchoedPrompt> echo;
+    std::vector<std::string> stop = {};
+    std::vector<TokenId> prompt = {};  // reported before the first token where `echo` is there
+    std::optional<EchoedPrompt> echo = {};
   };
 
   // `text` outlives this.

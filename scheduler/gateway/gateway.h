@@ -18,7 +18,7 @@ namespace longshore::gateway {
 
 struct GatewayOptions {
   std::string model;                 // the name that /v1/models lists and replies carry
-  std::vector<std::string> aliases;  // other names that requests may use
+  std::vector<std::string> aliases = {};  // other names that requests may use
   std::string version;               // of the program
   std::string numerics;              // version of the arithmetic
   std::string model_sha256;          // hex; its first 12 digits are in system_fingerprint

@@ -1,5 +1,6 @@
 #include "scheduler/gateway/generation_exchange.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
