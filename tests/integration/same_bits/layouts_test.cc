@@ -1,0 +1,178 @@
+// The same-bits contract over layouts, transports, chunkings, batch mates, threads and instruction sets
+// (docs/determinism.md). One program run per model: the name is the last argument.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "runtime/base/check.h"
+#include "tests/integration/same_bits/recorded_run.h"
+
+namespace longshore::test {
+namespace {
+
+std::string model_name = "smollm2-135m";
+bool quick = false;  // the large models: fewer, shorter runs
+
+constexpr std::size_t kPromptTokens = 2050;
+
+struct Layout {
+  std::string name;
+  std::uint32_t nodes = 0;
+  std::vector<std::vector<std::uint32_t>> patterns = {};  // by KV head, repeated; empty: the planner's
+  cli::TransportKind transport = cli::TransportKind::kInproc;
+  std::string tls = {};
+};
+
+const cli::LoadedModel& model() {
+  static const cli::LoadedModel loaded = load_or_die(model_name, 2, kernels::detect_isa());
+  return loaded;
+}
+
+cli::ClusterOptions options_for(const Layout& layout) {
+  cli::ClusterOptions options;
+  options.attention_nodes = layout.nodes;
+  options.transport = layout.transport;
+  options.ucx_tls = layout.tls;
+  options.max_sequences = 4;
+  options.context_tokens = 4096;
+  return options;
+}
+
+std::unique_ptr<cli::EmbeddedCluster> make_cluster(const cli::LoadedModel& loaded, const Layout& layout,
+                                                   Metrics& metrics) {
+  static const SystemClock clock;
+  auto cluster = cli::EmbeddedCluster::create(loaded, options_for(layout), metrics, clock);
+  CHECK(cluster) << cluster.error().message;
+  if (!layout.patterns.empty()) {
+    PlacementPlan plan;
+    plan.generation = PlanGeneration{2};
+    for (std::uint32_t head = 0; head < loaded.config().kv_heads; ++head) {
+      plan.holders.emplace_back();
+      for (std::uint32_t node : layout.patterns[head % layout.patterns.size()])
+        plan.holders.back().push_back(NodeId{node});
+    }
+    const Result<void> set = (*cluster)->compute().set_plan(std::make_shared<PlacementPlan>(plan));
+    CHECK(set) << set.error().message;
+  }
+  return std::move(*cluster);
+}
+
+RunOptions default_run() {
+  RunOptions options;
+  options.generate = quick ? 40 : 200;
+  return options;
+}
+
+const RecordedRun& monolithic() {
+  static const RecordedRun run = [] {
+    Metrics metrics;
+    return record(*make_cluster(model(), {"monolithic"}, metrics), long_prompt(model(), kPromptTokens), default_run());
+  }();
+  return run;
+}
+
+class LayoutTest : public testing::TestWithParam<Layout> {};
+
+TEST_P(LayoutTest, GivesTheBitsOfOneProcess) {
+  const Layout& layout = GetParam();
+  Metrics metrics;
+  const std::unique_ptr<cli::EmbeddedCluster> cluster = make_cluster(model(), layout, metrics);
+  const RecordedRun run = record(*cluster, long_prompt(model(), kPromptTokens), default_run());
+  EXPECT_EQ(run.tokens, monolithic().tokens);
+  EXPECT_TRUE(run == monolithic()) << "the tokens are the same, the logits are not";
+
+  // The attention was really elsewhere: every holder was asked and had keys, in every full-attention layer.
+  const model::ModelConfig& config = model().config();
+  for (std::uint32_t layer = 0; layer < config.layers; ++layer)
+    EXPECT_EQ(cluster->compute().remote_partials()[layer] > 0, !config.windowed(layer)) << "layer " << layer;
+  for (std::uint32_t node = 0; node < layout.nodes; ++node)
+    EXPECT_GT(metrics.counter("longshore_attention_kv_read_bytes_total", "",
+                              {{"node", "attention-" + std::to_string(node)}})
+                  .value(),
+              0)
+        << "node " << node;
+  // Holders take the release in on their own threads.
+  for (int wait = 0; wait < 500 && cluster->store().used() > 0; ++wait)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(cluster->store().used(), 0u) << "blocks were not given back";
+}
+
+const cli::TransportKind kUcx = cli::TransportKind::kUcx;
+INSTANTIATE_TEST_SUITE_P(
+    Layouts, LayoutTest,
+    testing::Values(Layout{"one_node", 1, {{1}}}, Layout{"two_nodes_planned", 2, {}},
+                    Layout{"two_nodes_by_context", 2, {{1, 2}}}, Layout{"three_nodes_by_head", 3, {{1}, {2}, {3}}},
+                    Layout{"three_nodes_by_context", 3, {{1, 2, 3}}},
+                    Layout{"five_nodes_by_head_and_context", 5, {{1, 2}, {3, 4}, {5}}},
+                    Layout{"unequal_shares", 2, {{1, 1, 1, 2}, {1}, {1, 2}}},
+                    Layout{"ucx_shared_memory", 2, {{1, 2}}, kUcx, ""}, Layout{"ucx_tcp", 3, {{1}, {2, 3}, {3}}, kUcx, "tcp"}),
+    [](const auto& layout) { return layout.param.name; });
+
+TEST(ChunkingTest, AnyChunkGivesTheBitsOfOneRowAtATime) {
+  const std::vector<TokenId> prompt = long_prompt(model(), quick ? 300 : 700);
+  RunOptions options;
+  options.generate = 20;
+  options.chunk = 1;
+  Metrics metrics;
+  const RecordedRun one_by_one = record(*make_cluster(model(), {"monolithic"}, metrics), prompt, options);
+  for (std::uint32_t chunk : {7u, 128u, 512u}) {
+    options.chunk = chunk;
+    EXPECT_TRUE(record(*make_cluster(model(), {"monolithic"}, metrics), prompt, options) == one_by_one) << chunk;
+    EXPECT_TRUE(record(*make_cluster(model(), {"remote", 2, {{1, 2}}}, metrics), prompt, options) == one_by_one)
+        << chunk << ", with two attention nodes";
+  }
+}
+
+TEST(BatchMatesTest, ASequenceAmongOthersIsTheSameAsAlone) {
+  const std::vector<TokenId> prompt = long_prompt(model(), 600);
+  RunOptions options;
+  options.generate = quick ? 20 : 100;
+  options.chunk = 100;
+  Metrics metrics;
+  const RecordedRun alone = record(*make_cluster(model(), {"monolithic"}, metrics), prompt, options);
+  options.mates = 3;
+  EXPECT_TRUE(record(*make_cluster(model(), {"monolithic"}, metrics), prompt, options) == alone);
+  EXPECT_TRUE(record(*make_cluster(model(), {"remote", 3, {{1, 2, 3}}}, metrics), prompt, options) == alone);
+}
+
+TEST(ThreadsTest, OneThreadGivesTheBitsOfTwo) {
+  const std::vector<TokenId> prompt = long_prompt(model(), 600);
+  RunOptions options;
+  options.generate = 20;
+  Metrics metrics;
+  const RecordedRun two = record(*make_cluster(model(), {"monolithic"}, metrics), prompt, options);
+  const cli::LoadedModel single = load_or_die(model_name, 1, kernels::detect_isa());
+  EXPECT_TRUE(record(*make_cluster(single, {"monolithic"}, metrics), prompt, options) == two);
+  EXPECT_TRUE(record(*make_cluster(single, {"remote", 2, {{1, 2}}}, metrics), prompt, options) == two);
+}
+
+TEST(InstructionSetTest, EveryOneGivesTheSameBits) {
+  const std::vector<TokenId> prompt = long_prompt(model(), quick ? 20 : 200);
+  RunOptions options;
+  options.generate = 4;
+  Metrics metrics;
+  const RecordedRun best = record(*make_cluster(model(), {"monolithic"}, metrics), prompt, options);
+  for (kernels::Isa isa : {kernels::Isa::kPortable, kernels::Isa::kAvx2}) {
+    ASSERT_TRUE(kernels::is_supported(isa));
+    const cli::LoadedModel loaded = load_or_die(model_name, 2, isa);
+    EXPECT_TRUE(record(*make_cluster(loaded, {"monolithic"}, metrics), prompt, options) == best)
+        << kernels::to_string(isa) << " against " << kernels::to_string(kernels::detect_isa());
+  }
+}
+
+}  // namespace
+}  // namespace longshore::test
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  if (argc > 1) longshore::test::model_name = argv[1];
+  longshore::test::quick = argc > 2 && std::string(argv[2]) == "quick";
+  std::cout << "model " << longshore::test::model_name << ", best instruction set "
+            << longshore::kernels::to_string(longshore::kernels::detect_isa()) << "\n";
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,140 @@
+#include "tests/integration/same_bits/recorded_run.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <thread>
+
+#include "runtime/base/check.h"
+
+namespace longshore::test {
+namespace {
+
+constexpr SequenceId kMeasured{1};
+
+// Other sequences that share steps with the measured one: each lives for some steps, then makes room for the next.
+class Mates {
+ public:
+  Mates(std::uint32_t count, const std::vector<TokenId>& text) : count_(count), text_(text) {}
+
+  void add_to(StepBatch& batch) {
+    ++steps_;
+    for (std::uint32_t m = 0; m < count_; ++m) {
+      Mate& mate = mates_[m];
+      if (mate.position > 40 + 13 * m) {
+        batch.releases.push_back(mate.id);
+        mate = Mate{};
+      } else if (mate.id.value == 0 && steps_ % (m + 2) == 0) {
+        mate.id = SequenceId{++last_id_};
+        SequenceStart start;
+        start.sequence = mate.id;
+        start.prompt_tokens = 20;
+        start.tokens_expected = 100;
+        batch.starts.push_back(start);
+      }
+      if (mate.id.value == 0 || !batch.releases.empty()) continue;
+      StepEntry entry;
+      entry.sequence = mate.id;
+      entry.position = mate.position;
+      const std::uint32_t run = mate.position < 20 ? 3 + m : 1;
+      for (std::uint32_t t = 0; t < run; ++t) entry.tokens.push_back(text_[(7 * m + mate.position + t) % text_.size()]);
+      mate.position += run;
+      batch.entries.insert(m % 2 == 0 ? batch.entries.begin() : batch.entries.end(), entry);
+    }
+  }
+
+ private:
+  struct Mate {
+    SequenceId id;
+    std::uint32_t position = 0;
+  };
+  std::uint32_t count_;
+  const std::vector<TokenId>& text_;
+  std::uint64_t last_id_ = 1000;
+  std::uint32_t steps_ = 0;
+  std::map<std::uint32_t, Mate> mates_;
+};
+
+void wait_for_holders(compute::ComputeNode& node) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  for (node.poll(); node.open_offers() > 0; node.poll()) {
+    CHECK(std::chrono::steady_clock::now() < deadline) << node.open_offers() << " offers were never answered";
+    std::this_thread::yield();
+  }
+}
+
+}  // namespace
+
+RecordedRun record(cli::EmbeddedCluster& cluster, const std::vector<TokenId>& prompt, const RunOptions& options) {
+  compute::ComputeNode& node = cluster.compute();
+  RecordedRun run;
+  node.observe_logits([&](SequenceId sequence, std::uint32_t, std::span<const float> logits) {
+    if (sequence == kMeasured) run.logits.push_back(sha256(std::as_bytes(logits)));
+  });
+  Mates mates(options.mates, prompt);
+  SequenceStart start;
+  start.sequence = kMeasured;
+  start.prompt_tokens = static_cast<std::uint32_t>(prompt.size());
+  start.tokens_expected = prompt.size() + options.generate;
+  start.sampling.temperature = 0;
+  StepBatch batch;
+  batch.starts.push_back(start);
+  for (std::size_t done = 0; run.tokens.size() < options.generate;) {
+    StepEntry entry;
+    entry.sequence = kMeasured;
+    entry.position = static_cast<std::uint32_t>(done);
+    if (done < prompt.size()) {
+      const std::size_t end = std::min<std::size_t>(prompt.size(), done + options.chunk);
+      entry.tokens.assign(prompt.begin() + static_cast<std::ptrdiff_t>(done), prompt.begin() + static_cast<std::ptrdiff_t>(end));
+    } else {
+      if (done == prompt.size()) wait_for_holders(node);
+      entry.tokens = {run.tokens.back()};
+    }
+    done += entry.tokens.size();
+    entry.sample = done >= prompt.size();
+    batch.entries = {entry};
+    mates.add_to(batch);
+    ++batch.id.value;
+    const StepOutcome outcome = node.execute(batch);
+    for (const EntryOutcome& of_entry : outcome.entries) {
+      CHECK(!of_entry.error) << of_entry.error->to_string();
+      if (of_entry.sequence == kMeasured && of_entry.sampled) run.tokens.push_back(of_entry.sampled->token);
+    }
+    batch.starts.clear();
+    batch.releases.clear();
+  }
+  node.observe_logits({});
+  StepBatch end;
+  end.releases = {kMeasured};
+  end.id = StepId{batch.id.value + 1};
+  node.execute(end);
+  return run;
+}
+
+std::vector<TokenId> long_prompt(const cli::LoadedModel& model, std::size_t tokens) {
+  std::ifstream file("deploy/quickstart-text.txt");
+  CHECK(file.good()) << "run the test in the repository's root";
+  std::stringstream text;
+  text << file.rdbuf();
+  const Result<std::vector<TokenId>> once = model.tokenizer->encode(text.str());
+  CHECK(once && !once->empty());
+  std::vector<TokenId> prompt;
+  while (prompt.size() < tokens) prompt.insert(prompt.end(), once->begin(), once->end());
+  prompt.resize(tokens);
+  return prompt;
+}
+
+cli::LoadedModel load_or_die(const std::string& name, unsigned threads, kernels::Isa isa) {
+  Result<cli::LoadedModel> model = cli::load_model(name, threads, isa);
+  if (!model) {
+    std::fprintf(stderr, "%s\n", model.error().message.c_str());
+    std::exit(1);
+  }
+  return std::move(*model);
+}
+
+}  // namespace longshore::test
