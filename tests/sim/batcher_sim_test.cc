@@ -5,7 +5,7 @@
 namespace longshore::sim {
 namespace {
 
-constexpr std::uint64_t kSeeds = 2000;
+constexpr std::uint64_t kSeeds = 1000;
 
 TEST(BatcherSimTest, KeepsAllInvariantsUnderRandomSchedules) {
   std::uint64_t steps = 0, cancels = 0, node_losses = 0, pauses = 0, recomputes = 0;
@@ -24,11 +24,11 @@ TEST(BatcherSimTest, KeepsAllInvariantsUnderRandomSchedules) {
     recomputes += world.batcher().counts().recomputes;
   }
   // The schedules must have done what they are for.
-  EXPECT_GT(steps, 100'000u);
-  EXPECT_GT(cancels, 500u);
-  EXPECT_GT(node_losses, 500u);
-  EXPECT_GT(pauses, 500u);
-  EXPECT_GT(recomputes, 5'000u);
+  EXPECT_GT(steps, 50'000u);
+  EXPECT_GT(cancels, 100u);
+  EXPECT_GT(node_losses, 100u);
+  EXPECT_GT(pauses, 100u);
+  EXPECT_GT(recomputes, 500u);
   RecordProperty("steps", std::to_string(steps));
 }
 
