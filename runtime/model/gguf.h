@@ -98,7 +98,7 @@ class GgufFile {
     return find(key) == nullptr ? Result<T>(std::move(absent)) : get<T>(key);
   }
 
-  // Of the whole file. The first call reads all of it (about 1 s per GB), later ones cost nothing.
+  // Of the whole file. The first call reads all of it (1 to 5 s per GB, by the CPU), later ones cost nothing.
   const Sha256& sha256() const;
 
  private:
