@@ -11,9 +11,7 @@
 
 #include "cli/cluster_flags.h"
 #include "cli/command.h"
-#include "cli/embedded_cluster.h"
-#include "cli/loaded_model.h"
-#include "cli/local_compute_link.h"
+#include "cli/local_service.h"
 #include "cli/placement_reply.h"
 #include "cli/version.h"
 #include "runtime/base/log.h"
@@ -21,7 +19,6 @@
 #include "runtime/kernels/numerics_version.h"
 #include "scheduler/gateway/gateway.h"
 #include "scheduler/gateway/text_model.h"
-#include "scheduler/service/step_loop.h"
 #include "transport/http/http_server.h"
 
 namespace longshore::cli {
@@ -90,40 +87,25 @@ void block_signals() {
 }
 
 Result<void> serve(const ServeFlags& flags) {
-  const Result<ParsedClusterFlags> parsed = parse(flags.cluster);
-  if (!parsed) return parsed.error();
   block_signals();
-  const Result<LoadedModel> model = load_model(flags.cluster.model, flags.cluster.threads, parsed->isa);
-  if (!model) return model.error();
-  Metrics metrics;
-  const SystemClock clock;
-  Result<std::unique_ptr<EmbeddedCluster>> cluster = EmbeddedCluster::create(*model, parsed->options, metrics, clock);
-  if (!cluster) return cluster.error();
+  Result<std::unique_ptr<LocalService>> local = LocalService::create(flags.cluster, flags.queue);
+  if (!local) return local.error();
+  const LoadedModel& model = (*local)->model();
+  service::StepLoop& loop = (*local)->loop();
+  Metrics& metrics = (*local)->metrics();
 
-  LocalComputeLink link(**cluster);
-  service::StepLoopOptions loop_options;
-  loop_options.batcher.max_sequences = parsed->options.max_sequences;
-  loop_options.batcher.chunk_tokens = std::max(parsed->options.chunk_tokens, parsed->options.max_sequences);
-  loop_options.batcher.queue_sequences_max = flags.queue;
-  loop_options.batcher.context_tokens = (*cluster)->context_tokens();
-  loop_options.batcher.vocabulary_tokens = model->config().vocabulary;
-  loop_options.batcher.kv_leaves = link.kv_leaf_capacity();
-  Result<std::unique_ptr<service::StepLoop>> loop =
-      service::StepLoop::create(loop_options, {&link}, metrics, clock);
-  if (!loop) return loop.error();
-
-  Result<text::ChatTemplate> chat_template = choose_template(flags, *model->tokenizer);
+  Result<text::ChatTemplate> chat_template = choose_template(flags, *model.tokenizer);
   if (!chat_template) {
     if (!flags.chat_template.empty()) return chat_template.error();
     log::warn("{}", chat_template.error().message);
   }
-  const std::unique_ptr<gateway::TextModel> text = gateway::make_text_model(*model->tokenizer, std::move(chat_template));
+  const std::unique_ptr<gateway::TextModel> text = gateway::make_text_model(*model.tokenizer, std::move(chat_template));
 
   gateway::GatewayOptions options;
-  options.model = flags.served_name.empty() ? model->name : flags.served_name;
+  options.model = flags.served_name.empty() ? model.name : flags.served_name;
   options.version = std::string(kVersion);
   options.numerics = std::to_string(kernels::kNumericsVersion);
-  options.model_sha256 = to_hex(model->file->sha256());
+  options.model_sha256 = to_hex(model.file->sha256());
   const auto unix_seconds = [] {
     return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   };
@@ -135,12 +117,12 @@ Result<void> serve(const ServeFlags& flags) {
     return random();
   };
   Result<std::unique_ptr<gateway::Gateway>> gateway = gateway::Gateway::create(
-      options, {**loop, *text, metrics, clock, next_random, unix_seconds, [&] { return probe(**loop); }});
+      options, {loop, *text, metrics, (*local)->clock(), next_random, unix_seconds, [&] { return probe(loop); }});
   if (!gateway) return gateway.error();
   std::vector<http::Route> routes = (*gateway)->routes();
   routes.push_back({"GET", "/placement", http::respond([&](const http::Request&) {
                       http::Response response;
-                      response.body = placement_json(**cluster);
+                      response.body = placement_json((*local)->cluster());
                       return response;
                     })});
 
@@ -150,17 +132,17 @@ Result<void> serve(const ServeFlags& flags) {
   Result<std::unique_ptr<http::HttpServer>> server = http::HttpServer::create(http_options, std::move(routes), metrics);
   if (!server) return server.error();
   std::printf("ready http://%s:%u model=%s context=%u isa=%s threads=%u attention_nodes=%u transport=%s\n",
-              flags.host.c_str(), (*server)->port(), options.model.c_str(), (*cluster)->context_tokens(),
-              std::string(kernels::to_string(parsed->isa)).c_str(), model->pool->threads(),
-              parsed->options.attention_nodes, flags.cluster.transport.c_str());
+              flags.host.c_str(), (*server)->port(), options.model.c_str(), (*local)->cluster().context_tokens(),
+              std::string(kernels::to_string((*local)->isa())).c_str(), model.pool->threads(),
+              flags.cluster.attention_nodes, flags.cluster.transport.c_str());
   std::fflush(stdout);
 
   log::info("{}: finishing running requests, at most {} s", wait_for_signal() == SIGINT ? "SIGINT" : "SIGTERM",
             flags.drain_seconds);
   (*gateway)->drain();
-  (*loop)->drain(std::chrono::seconds(flags.drain_seconds));
+  loop.drain(std::chrono::seconds(flags.drain_seconds));
   (*server)->stop(std::chrono::seconds(5));
-  (*loop)->stop();
+  loop.stop();
   return {};
 }
 
