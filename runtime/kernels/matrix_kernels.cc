@@ -7,6 +7,10 @@ namespace longshore::kernels {
 
 const MatrixKernels& matrix_kernels(Isa isa) {
   CHECK(is_supported(isa)) << to_string(isa);
+#if defined(__x86_64__)
+  if (isa == Isa::kAvx512) return kMatrixKernelsAvx512;
+  if (isa == Isa::kAvx2) return kMatrixKernelsAvx2;
+#endif
   return kMatrixKernelsPortable;
 }
 

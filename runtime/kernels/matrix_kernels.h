@@ -17,7 +17,7 @@ struct TileProduct {
   std::size_t tile_count;
   std::size_t columns;  // in (32 * (tile_count - 1), 32 * tile_count]
 
-  const ActivationRun* runs;  // [ceil(K / 256), M]
+  const ActivationRun* runs;  // [ceil(K / 256), M], and one more that may be read, not used
   const float* values;        // [M, values_ld], read for plain floats only
   std::size_t values_ld;
   std::size_t rows;    // M

@@ -14,7 +14,7 @@ constexpr std::size_t runs_of(std::size_t columns) { return (columns + kRun - 1)
 }  // namespace
 
 Result<QuantizedRows> QuantizedRows::create(std::size_t rows_max, std::size_t columns_max) {
-  Result<Buffer> storage = Buffer::allocate(rows_max * runs_of(columns_max) * sizeof(ActivationRun));
+  Result<Buffer> storage = Buffer::allocate((rows_max * runs_of(columns_max) + 1) * sizeof(ActivationRun));
   if (!storage) return storage.error();
   QuantizedRows result;
   result.storage_ = std::move(*storage);
@@ -24,7 +24,7 @@ Result<QuantizedRows> QuantizedRows::create(std::size_t rows_max, std::size_t co
 void QuantizedRows::assign(const MatrixKernels& kernels, ThreadPool& pool, const float* x, std::size_t rows,
                            std::size_t columns, std::size_t ld) {
   CHECK(columns % kGroup == 0 && columns > 0 && columns <= ld) << "K = " << columns << ", ld = " << ld;
-  CHECK(rows * runs_of(columns) * sizeof(ActivationRun) <= storage_.size())
+  CHECK((rows * runs_of(columns) + 1) * sizeof(ActivationRun) <= storage_.size())
       << "M = " << rows << ", K = " << columns << " exceed the storage of " << storage_.size() << " bytes";
   rows_ = rows;
   columns_ = columns;

@@ -37,7 +37,8 @@ static_assert(sizeof(ActivationRun) == 416);
 // Thread: one thread assigns; products then only read.
 class QuantizedRows {
  public:
-  // Room for rows_max x columns_max values, or any other M and K with M * ceil(K / 256) no larger.
+  // Room for rows_max x columns_max values, or any other M and K with M * ceil(K / 256) no larger. One record more
+  // than needed is there: kernels may read, and ignore, the row after the last.
   // Errors: kResourceExhausted when the system has not that much memory.
   static Result<QuantizedRows> create(std::size_t rows_max, std::size_t columns_max);
 

@@ -9,4 +9,7 @@ extern const MatrixKernels kMatrixKernelsPortable;
 extern const MatrixKernels kMatrixKernelsAvx2;
 extern const MatrixKernels kMatrixKernelsAvx512;
 
+// Quantising is a small part of a product: AVX-512 machines use this, too.
+void quantize_row_avx2(const float* x, std::size_t columns, ActivationRun* first, std::size_t stride);
+
 }  // namespace longshore::kernels
