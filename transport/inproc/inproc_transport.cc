@@ -37,6 +37,7 @@ struct Node {
   std::deque<Event> events;
   std::vector<std::shared_ptr<Link>> links;  // open ones, also those that have said nothing yet
   bool woken = false;
+  bool ended = false;  // nothing is delivered any more: an event would keep its link, and the link this node
   std::atomic<bool> pending{false};  // events or woken: what a spinning waiter looks at
 
   std::shared_mutex regions_mutex;
@@ -45,6 +46,7 @@ struct Node {
   void deliver(Event event) {
     {
       const std::lock_guard lock(mutex);
+      if (ended) return;
       events.push_back(std::move(event));
       pending.store(true, std::memory_order_release);
     }
@@ -161,9 +163,12 @@ class InprocTransport final : public Transport {
       network_->nodes.erase(node_->name);
     }
     std::vector<std::shared_ptr<Link>> links;
+    std::deque<Event> undelivered;
     {
       const std::lock_guard lock(node_->mutex);
-      links = node_->links;
+      node_->ended = true;
+      links.swap(node_->links);
+      undelivered.swap(node_->events);
     }
     for (const std::shared_ptr<Link>& link : links) end(link, "has ended");
     const std::unique_lock lock(node_->regions_mutex);
