@@ -9,6 +9,7 @@ inline constexpr unsigned kTileRows = 6;
 inline constexpr unsigned kTileVectors = 1;
 inline constexpr unsigned kFewRowsRun = 6;
 inline constexpr unsigned kFewRows = 8;
+constexpr unsigned few_key_groups(unsigned rows) { return rows == 1 ? 4 : rows == 2 ? 2 : 1; }
 constexpr unsigned few_vectors(unsigned rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
 }  // namespace
 }  // namespace longshore::attention

@@ -7,9 +7,10 @@ namespace {
 // No registers to fill: small tiles keep the compiler's work small.
 inline constexpr unsigned kTileRows = 4;
 inline constexpr unsigned kTileVectors = 1;
-inline constexpr unsigned kFewRowsRun = 4;
+inline constexpr unsigned kFewRowsRun = 2;
 inline constexpr unsigned kFewRows = 8;
-constexpr unsigned few_vectors(unsigned rows) { return rows == 0 ? 0 : 1; }
+constexpr unsigned few_key_groups(unsigned) { return 1; }
+constexpr unsigned few_vectors(unsigned) { return 1; }
 }  // namespace
 }  // namespace longshore::attention
 

@@ -20,7 +20,7 @@ struct Tile {
 };
 
 template <unsigned kRows, unsigned kVectors>
-inline void multiply_tile(const Tile& tile) {
+[[gnu::noinline]] void multiply_tile(const Tile& tile) {
   F32x16 sum[kRows][kVectors];
   for (unsigned r = 0; r < kRows; ++r)
     for (unsigned n = 0; n < kVectors; ++n) sum[r][n] = zero();
@@ -38,7 +38,7 @@ inline void multiply_tile(const Tile& tile) {
 }
 
 template <unsigned kRows, unsigned kVectors>
-inline void multiply_rows(std::uint32_t rows, const Tile& tile) {
+[[gnu::noinline]] void multiply_rows(std::uint32_t rows, const Tile& tile) {
   if (rows == kRows) {
     multiply_tile<kRows, kVectors>(tile);
   } else if constexpr (kRows > 1) {
@@ -48,7 +48,7 @@ inline void multiply_rows(std::uint32_t rows, const Tile& tile) {
 
 // Widens the groups of keys [panel, panel + kTileVectors) to [d][kPanel].
 template <typename Codec>
-inline void widen_keys(const LeafTask& task, std::uint32_t first_group, float* to) {
+[[gnu::noinline]] void widen_keys(const LeafTask& task, std::uint32_t first_group, float* to) {
   for (unsigned g = 0; g < kTileVectors; ++g) {
     for (std::uint32_t part = 0; part < task.d / kLanes; ++part) {
       typename Codec::Keys keys;
@@ -61,10 +61,12 @@ inline void widen_keys(const LeafTask& task, std::uint32_t first_group, float* t
 
 // Widens columns [column, column + width) of positions to [128][width].
 template <typename Codec>
-inline void widen_values(const LeafTask& task, KeyRange positions, std::uint32_t column, std::uint32_t width, float* to) {
-  for (std::uint32_t j = positions.begin; j < positions.end; ++j) {
-    const typename Codec::Values values(task.block, task.d, j);
-    for (std::uint32_t c = 0; c < width; c += kLanes) store(to + j * width + c, values.load(column + c));
+[[gnu::noinline]] void widen_values(const LeafTask& task, KeyRange positions, std::uint32_t column, std::uint32_t width, float* to) {
+  for (std::uint32_t first = positions.begin / kLanes * kLanes; first < positions.end; first += kLanes) {
+    const typename Codec::Values values(task.block, task.d, first);
+    const std::uint32_t end = positions.end - first < kLanes ? positions.end - first : kLanes;
+    for (std::uint32_t j = positions.begin > first ? positions.begin - first : 0; j < end; ++j)
+      for (std::uint32_t c = 0; c < width; c += kLanes) store(to + (first + j) * width + c, values.load(j, column + c));
   }
 }
 

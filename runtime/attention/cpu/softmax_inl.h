@@ -13,8 +13,8 @@ struct RowSums {
 
 // `row` holds logits for the groups of 16 keys [group_begin, group_end), which contain `visible` and beyond it anything
 // (also NaN); weights replace them, +0 for keys that are not visible.
-inline RowSums softmax_row(float* row, KeyRange visible, std::uint32_t group_begin, std::uint32_t group_end,
-                           float softcap) {
+[[gnu::noinline]] RowSums softmax_row(float* row, KeyRange visible, std::uint32_t group_begin, std::uint32_t group_end,
+                                      float softcap) {
   const float lowest = -__builtin_inff();
   if (visible.begin >= visible.end) {  // never -inf minus -inf
     for (std::uint32_t g = group_begin; g < group_end; ++g) store(row + g * kLanes, zero());

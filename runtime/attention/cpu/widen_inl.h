@@ -11,9 +11,11 @@ using namespace longshore::kernels;
 inline constexpr std::uint32_t kPositions = 128;   // of a leaf
 inline constexpr std::uint32_t kKeyGroups = kPositions / kLanes;
 inline constexpr std::uint32_t kScaleSpan = 32;    // dimensions that share a scale in q8_0
+inline constexpr std::uint32_t kWidestHead = 1024;  // d at most, as KvLayout says
 
-// Each codec has: half_bytes(d), of K or of V of a block; Keys, which opens dimensions [16 * part, 16 * part + 16) of one
-// group of 16 keys and loads dimension 16 * part + i of all of them; Values, which loads columns [c, c + 16) of a position.
+// Each codec has: half_bytes(d), the bytes of K or of V in a block; Keys, which opens dimensions [16 * part, 16 * part +
+// 16) of one group of 16 keys and loads dimension 16 * part + i of all of them; Values, which opens the 16 positions from
+// a multiple of 16 on and loads columns [c, c + 16) of one of them.
 template <typename T, F32x16 (*kLoad)(const T*)>
 struct PlainCodec {
   static std::size_t half_bytes(std::uint32_t d) { return std::size_t{kPositions} * d * sizeof(T); }
@@ -28,9 +30,10 @@ struct PlainCodec {
 
   struct Values {
     const T* from;
-    Values(const std::byte* block, std::uint32_t d, std::uint32_t position)
-        : from(reinterpret_cast<const T*>(block) + (std::size_t{kPositions} + position) * d) {}
-    F32x16 load(std::uint32_t c) const { return kLoad(from + c); }
+    std::size_t stride;
+    Values(const std::byte* block, std::uint32_t d, std::uint32_t first)
+        : from(reinterpret_cast<const T*>(block) + (std::size_t{kPositions} + first) * d), stride(d) {}
+    F32x16 load(std::uint32_t position, std::uint32_t c) const { return kLoad(from + position * stride + c); }
   };
 };
 
@@ -54,15 +57,22 @@ struct Q8Codec {
     F32x16 load(std::uint32_t i) const { return mul(load_i8(from + i * kLanes), scale); }
   };
 
+  // Widens the scales of its positions once: one at a time, that would cost as much as the values.
   struct Values {
-    const std::uint16_t* scales;
+    float scales[kLanes * kWidestHead / kScaleSpan];
     const std::int8_t* from;
-    Values(const std::byte* block, std::uint32_t d, std::uint32_t position) {
+    std::size_t stride;
+    Values(const std::byte* block, std::uint32_t d, std::uint32_t first) : stride(d) {
       const std::byte* half = block + half_bytes(d);
-      scales = reinterpret_cast<const std::uint16_t*>(half) + position * (d / kScaleSpan);
-      from = reinterpret_cast<const std::int8_t*>(half) + kPositions * (d / kScaleSpan) * 2 + std::size_t{position} * d;
+      const std::size_t per_position = d / kScaleSpan;
+      const auto* narrow = reinterpret_cast<const std::uint16_t*>(half) + first * per_position;
+      for (std::size_t i = 0; i < per_position; ++i) store(scales + i * kLanes, load_f16(narrow + i * kLanes));
+      from = reinterpret_cast<const std::int8_t*>(half) + kPositions * per_position * 2 + std::size_t{first} * d;
     }
-    F32x16 load(std::uint32_t c) const { return mul(load_i8(from + c), broadcast_f16(scales[c / kScaleSpan])); }
+    F32x16 load(std::uint32_t position, std::uint32_t c) const {
+      const float scale = scales[(position * stride + c) / kScaleSpan];
+      return mul(load_i8(from + position * stride + c), broadcast(scale));
+    }
   };
 };
 
