@@ -15,6 +15,7 @@ Run add_serve(CLI::App& program, CLI::App*& subcommand);
 Run add_complete(CLI::App& program, CLI::App*& subcommand);
 Run add_chat(CLI::App& program, CLI::App*& subcommand);
 Run add_bench(CLI::App& program, CLI::App*& subcommand);
+Run add_explain(CLI::App& program, CLI::App*& subcommand);
 Run add_logits(CLI::App& program, CLI::App*& subcommand);
 Run add_model(CLI::App& program, CLI::App*& subcommand);
 

@@ -141,7 +141,7 @@ Result<void> EmbeddedCluster::make_plan() {
   placement::PlannerInput input;
   input.model = model_shape(model_.config(), stores_.front()->layout(), model_.file->size());
   input.workload.context_tokens = context_tokens_;
-  input.workload.sequences = 1;
+  input.workload.nodes_share_cores = true;
   input.mode = options_.shard;
   input.generation = PlanGeneration{1};
   input.nodes = nodes_;

@@ -2,6 +2,7 @@
 // (docs/determinism.md). One program run per model: the name is the last argument.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <memory>
@@ -23,7 +24,7 @@ constexpr std::size_t kPromptTokens = 2050;
 struct Layout {
   std::string name;
   std::uint32_t nodes = 0;
-  std::vector<std::vector<std::uint32_t>> patterns = {};  // by KV head, repeated; empty: the planner's
+  std::vector<std::vector<std::uint32_t>> patterns = {};  // of nodes, for the KV heads in turn; empty: the planner's
   cli::TransportKind transport = cli::TransportKind::kInproc;
   std::string tls = {};
 };
@@ -51,11 +52,12 @@ std::unique_ptr<cli::EmbeddedCluster> make_cluster(const cli::LoadedModel& loade
   if (!layout.patterns.empty()) {
     PlacementPlan plan;
     plan.generation = PlanGeneration{2};
-    for (std::uint32_t head = 0; head < loaded.config().kv_heads; ++head) {
-      plan.holders.emplace_back();
-      for (std::uint32_t node : layout.patterns[head % layout.patterns.size()])
-        plan.holders.back().push_back(NodeId{node});
-    }
+    // Patterns go round over the heads; a model with fewer heads than patterns gets several of them per head.
+    const std::uint32_t heads = loaded.config().kv_heads;
+    plan.holders.resize(heads);
+    for (std::size_t p = 0; p < std::max<std::size_t>(heads, layout.patterns.size()); ++p)
+      for (std::uint32_t node : layout.patterns[p % layout.patterns.size()])
+        plan.holders[p % heads].push_back(NodeId{node});
     const Result<void> set = (*cluster)->compute().set_plan(std::make_shared<PlacementPlan>(plan));
     CHECK(set) << set.error().message;
   }
