@@ -41,6 +41,12 @@ struct Vector {
   // Signed again: unsigned 8-bit codes would saturate below.
   static Int bytes_as_codes(Int z) { return _mm256_xor_si256(z, _mm256_set1_epi8(static_cast<char>(0x80))); }
 
+  // Keeps a value in its register and in its place: g++ 12 otherwise computes ahead and spills int16 sums by the dozen.
+  static Int pinned(Int z) {
+    asm("" : "+x"(z));
+    return z;
+  }
+
   // vpmaddubsw adds two products of unsigned codes and activations in [-127, 127] into int16. So many of its results fit
   // into int16 before they are widened:
   //   up to 4 bits  8 * 2 *  15 * 127 = 30480      6 bits  2 * 2 *  63 * 127 = 32004
@@ -57,8 +63,9 @@ struct Vector {
       const Int pairs = kCodeBits == 8 ? _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(a, codes))
                                        : _mm256_maddubs_epi16(codes, a);
       narrow = kStep % kNarrow == 0 ? pairs : _mm256_add_epi16(narrow, pairs);
+      narrow = pinned(narrow);
       if (kStep % kNarrow == kNarrow - 1)
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(narrow, _mm256_set1_epi16(1)));
+        sum = pinned(_mm256_add_epi32(sum, _mm256_madd_epi16(narrow, _mm256_set1_epi16(1))));
     }
     Int total() const { return sum; }
   };

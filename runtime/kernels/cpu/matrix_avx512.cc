@@ -41,6 +41,7 @@ struct Vector {
     return _mm512_ternarylogic_epi32(z, _mm512_set1_epi8(static_cast<char>(mask)), code, 0xEA);
   }
   static Int bytes_as_codes(Int z) { return z; }
+  static Int pinned(Int z) { return z; }  // 32 registers are enough
 
   // Unsigned codes times signed activations, four neighbours into each lane, without intermediate saturation.
   template <int kCodeBits, int kSteps>

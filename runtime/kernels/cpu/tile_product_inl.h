@@ -85,9 +85,9 @@ LONGSHORE_INLINE void multiply_group(typename V::Float (&acc)[kRows][kVectors], 
   unrolled<8>([&](auto step) __attribute__((always_inline)) {
     constexpr int kHalf = step / kSteps, kStep = step % kSteps;
     typename V::Int w[kVectors];
-    unrolled<kVectors>([&](auto v) __attribute__((always_inline)) { w[v] = codes(step, v); });
+    unrolled<kVectors>([&](auto v) __attribute__((always_inline)) { w[v] = V::pinned(codes(step, v)); });
     unrolled<kRows>([&](auto r) __attribute__((always_inline)) {
-      const typename V::Int a = V::broadcast_i32(x[r].code + kGroup * g + 4 * step);
+      const typename V::Int a = V::pinned(V::broadcast_i32(x[r].code + kGroup * g + 4 * step));
       unrolled<kVectors>([&](auto v) __attribute__((always_inline)) {
         if constexpr (kStep == 0) sum[r][v].start(sum_start<V, kFormat>(x[r], g, kHalf));
         sum[r][v].template add<kStep>(w[v], a);
