@@ -1,18 +1,18 @@
 #include "scheduler/gateway/choice_text.h"
 
+#include "runtime/base/check.h"
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
-
-#include "runtime/base/check.h"
 
 namespace longshore::gateway {
 namespace {
 
 // Characters that begin in these bytes: those that are no UTF-8 continuation (10xxxxxx).
 std::size_t characters_begun(std::string_view bytes) {
-  return static_cast<std::size_t>(
-      std::count_if(bytes.begin(), bytes.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(
+      bytes.begin(), bytes.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 }  // namespace
@@ -23,15 +23,21 @@ void ChoiceDelta::append(ChoiceDelta next) {
   if (next.finish) finish = next.finish;
 }
 
-EchoedPrompt echo_prompt(const TextModel& text, std::span<const TokenId> prompt, std::optional<std::string_view> written) {
+EchoedPrompt echo_prompt(const TextModel& text,
+                         std::span<const TokenId> prompt,
+                         std::optional<std::string_view> written) {
   std::vector<std::string_view> pieces;
   for (const TokenId token : prompt) pieces.push_back(text.token_bytes(token));
   if (written) {
-    if (!prompt.empty() && text.is_control(prompt.front()) && !written->starts_with(pieces.front())) pieces.front() = {};
-    if (!prompt.empty() && text.is_control(prompt.back()) && !written->ends_with(pieces.back())) pieces.back() = {};
+    if (!prompt.empty() && text.is_control(prompt.front()) && !written->starts_with(pieces.front()))
+      pieces.front() = {};
+    if (!prompt.empty() && text.is_control(prompt.back()) && !written->ends_with(pieces.back()))
+      pieces.back() = {};
     // SentencePiece puts a space before a text.
-    const auto first = std::find_if(pieces.begin(), pieces.end(), [](std::string_view piece) { return !piece.empty(); });
-    if (first != pieces.end() && first->starts_with(' ') && !written->starts_with(' ')) first->remove_prefix(1);
+    const auto first =
+        std::find_if(pieces.begin(), pieces.end(), [](std::string_view piece) { return !piece.empty(); });
+    if (first != pieces.end() && first->starts_with(' ') && !written->starts_with(' '))
+      first->remove_prefix(1);
   }
   EchoedPrompt echo;
   text::IncrementalText characters;

@@ -1,5 +1,12 @@
 #pragma once
 
+#include "runtime/base/ids.h"
+#include "runtime/plan/step_outcome.h"
+#include "runtime/text/incremental_text.h"
+#include "runtime/text/stop_matcher.h"
+#include "scheduler/gateway/text_model.h"
+#include "scheduler/service/generation.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -7,13 +14,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "runtime/base/ids.h"
-#include "runtime/plan/step_outcome.h"
-#include "runtime/text/incremental_text.h"
-#include "runtime/text/stop_matcher.h"
-#include "scheduler/gateway/text_model.h"
-#include "scheduler/service/generation.h"
 
 namespace longshore::gateway {
 
@@ -41,13 +41,16 @@ struct EchoedPrompt {
   std::vector<std::size_t> offsets;  // of each token, as TokenReport::text_offset
 };
 
-// `written` is the text that was tokenized, or nothing where the request had ids: then the text is that of the ids, with
-// control tokens by name. Control tokens that tokenizing put around `written` have no width.
-EchoedPrompt echo_prompt(const TextModel& text, std::span<const TokenId> prompt, std::optional<std::string_view> written);
+// `written` is the text that was tokenized, or nothing where the request had ids: then the text is that of
+// the ids, with control tokens by name. Control tokens that tokenizing put around `written` have no width.
+EchoedPrompt echo_prompt(const TextModel& text,
+                         std::span<const TokenId> prompt,
+                         std::optional<std::string_view> written);
 
-// Turns the events of one sequence into text that may be sent: whole characters, ended by the first stop string. Tokens
-// wait for their text, so that a client never sees log-probabilities of text that a stop string takes back.
-// Control tokens and the end token are tokens of the choice but not part of its text. One thread.
+// Turns the events of one sequence into text that may be sent: whole characters, ended by the first stop
+// string. Tokens wait for their text, so that a client never sees log-probabilities of text that a stop
+// string takes back. Control tokens and the end token are tokens of the choice but not part of its text. One
+// thread.
 class ChoiceText {
  public:
   struct Options {

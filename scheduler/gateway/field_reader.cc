@@ -2,6 +2,7 @@
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+
 #include <cmath>
 #include <utility>
 
@@ -19,8 +20,8 @@ std::string shown(const json::value& value) {
   return json::serialize(value);
 }
 
-// An upper bound of the values in a JSON text, from its punctuation, so that hostile bodies end before they are
-// multiplied by the size of a parsed value.
+// An upper bound of the values in a JSON text, from its punctuation, so that hostile bodies end before they
+// are multiplied by the size of a parsed value.
 std::size_t count_values(std::string_view body) {
   std::size_t count = 1;
   bool in_string = false;
@@ -44,13 +45,15 @@ http::ApiError bad_body(std::string message, std::string code) {
 
 Parsed<json::object> parse_object(std::string_view body) {
   if (count_values(body) > kJsonValuesMax)
-    return bad_body("the body has more than " + std::to_string(kJsonValuesMax) + " JSON values", "body_too_large");
+    return bad_body("the body has more than " + std::to_string(kJsonValuesMax) + " JSON values",
+                    "body_too_large");
   json::parse_options options;
   options.max_depth = kJsonDepthMax;
   json::error_code error;
   json::value value = json::parse(body, error, {}, options);
   if (error == json::error::too_deep)
-    return bad_body("the body nests deeper than " + std::to_string(kJsonDepthMax) + " levels", "json_too_deep");
+    return bad_body("the body nests deeper than " + std::to_string(kJsonDepthMax) + " levels",
+                    "json_too_deep");
   if (error) return bad_body("the body is not valid JSON in UTF-8: " + error.message(), "invalid_json");
   if (!value.is_object()) return bad_body("the body must be a JSON object", "invalid_json");
   return std::move(value.get_object());
@@ -62,7 +65,9 @@ const json::value* FieldReader::find(std::string_view name) const {
 }
 
 void FieldReader::refuse(std::string_view name, std::string message) {
-  if (!error_) error_ = http::ApiError{.message = std::move(message), .code = "invalid_argument", .param = full_name(name)};
+  if (!error_)
+    error_ =
+        http::ApiError{.message = std::move(message), .code = "invalid_argument", .param = full_name(name)};
 }
 
 void FieldReader::refuse_value(std::string_view name, const json::value& value, std::string_view range) {

@@ -1,7 +1,11 @@
 #pragma once
 
+#include "runtime/base/ids.h"
+#include "scheduler/gateway/openai_request.h"
+
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
+
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
@@ -9,17 +13,15 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/base/ids.h"
-#include "scheduler/gateway/openai_request.h"
-
 namespace longshore::gateway {
 
-// The body as a JSON object. Errors (400): not JSON, not UTF-8, not an object, deeper than kJsonDepthMax, more than
-// kJsonValuesMax values.
+// The body as a JSON object. Errors (400): not JSON, not UTF-8, not an object, deeper than kJsonDepthMax,
+// more than kJsonValuesMax values.
 Parsed<boost::json::object> parse_object(std::string_view body);
 
-// Reads typed fields of one object; null is the same as absent. The first field that is wrong is kept as the error,
-// with its name, value and range; reading goes on harmlessly after it. One thread; `object` outlives it.
+// Reads typed fields of one object; null is the same as absent. The first field that is wrong is kept as the
+// error, with its name, value and range; reading goes on harmlessly after it. One thread; `object` outlives
+// it.
 class FieldReader {
  public:
   // `path` goes before names in errors: "messages[2]." for fields of that element.

@@ -1,10 +1,5 @@
 #include "scheduler/gateway/gateway.h"
 
-#include <algorithm>
-#include <array>
-#include <atomic>
-#include <utility>
-
 #include "runtime/text/incremental_text.h"
 #include "scheduler/gateway/generation_exchange.h"
 #include "scheduler/gateway/json_writer.h"
@@ -13,11 +8,18 @@
 #include "scheduler/gateway/plan_generation.h"
 #include "transport/http/admin_routes.h"
 
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <utility>
+
 namespace longshore::gateway {
 namespace {
 
 http::ApiError draining() {
-  return {.status = 503, .message = "the server drains and takes no new requests; retry elsewhere", .code = "draining"};
+  return {.status = 503,
+          .message = "the server drains and takes no new requests; retry elsewhere",
+          .code = "draining"};
 }
 
 }  // namespace
@@ -51,7 +53,8 @@ PlanContext Gateway::State::plan_context() const {
 }
 
 template <typename Request>
-void Gateway::State::generate(const Parsed<Request>& request, const std::shared_ptr<http::Reply>& reply) const {
+void Gateway::State::generate(const Parsed<Request>& request,
+                              const std::shared_ptr<http::Reply>& reply) const {
   const auto refuse = [&](const http::ApiError& error) {
     reply->post([reply, error] { reply->send(http::error_response(error)); });
   };
@@ -59,7 +62,8 @@ void Gateway::State::generate(const Parsed<Request>& request, const std::shared_
   if (const auto* error = std::get_if<http::ApiError>(&request)) return refuse(*error);
   auto plan = plan_generation(std::get<Request>(request), plan_context());
   if (const auto* error = std::get_if<http::ApiError>(&plan)) return refuse(*error);
-  GenerationExchange::begin(std::get<GenerationPlan>(std::move(plan)), parts.service, parts.text, parts.clock, reply);
+  GenerationExchange::begin(std::get<GenerationPlan>(std::move(plan)), parts.service, parts.text, parts.clock,
+                            reply);
 }
 
 void Gateway::State::write_model(JsonWriter& json, std::string_view name) const {
@@ -135,9 +139,11 @@ Result<void> Gateway::State::ready() const {
 }
 
 Result<std::unique_ptr<Gateway>> Gateway::create(GatewayOptions options, GatewayParts parts) {
-  if (options.model.empty()) return make_error(ErrorCode::kInvalidArgument, "the gateway needs a model name to serve");
+  if (options.model.empty())
+    return make_error(ErrorCode::kInvalidArgument, "the gateway needs a model name to serve");
   if (options.choices_max < 1 || options.choices_max > 1024)
-    return make_error(ErrorCode::kInvalidArgument, "choices_max is ", options.choices_max, "; it must be in [1, 1024]");
+    return make_error(ErrorCode::kInvalidArgument, "choices_max is ", options.choices_max,
+                      "; it must be in [1, 1024]");
   if (options.keep_alive < std::chrono::milliseconds(1))
     return make_error(ErrorCode::kInvalidArgument, "keep_alive must be at least 1 ms");
   auto state = std::make_shared<State>(std::move(options), std::move(parts));
@@ -152,10 +158,12 @@ void Gateway::drain() { state_->drains = true; }
 std::vector<http::Route> Gateway::routes() {
   using http::HandlerThread;
   const std::shared_ptr<State> state = state_;
-  std::vector<http::Route> routes = http::admin_routes(
-      {.version = state->options.version, .numerics = state->options.numerics, .model = state->options.model,
-       .probe_period = state->options.probe_period},
-      state->parts.metrics, state->parts.clock, [state] { return state->ready(); });
+  std::vector<http::Route> routes =
+      http::admin_routes({.version = state->options.version,
+                          .numerics = state->options.numerics,
+                          .model = state->options.model,
+                          .probe_period = state->options.probe_period},
+                         state->parts.metrics, state->parts.clock, [state] { return state->ready(); });
 
   const auto get = [&](std::string path, std::function<http::Response(const http::Request&)> answer) {
     routes.push_back({"GET", std::move(path), http::respond(std::move(answer)), HandlerThread::kIo});
@@ -169,15 +177,18 @@ std::vector<http::Route> Gateway::routes() {
   for (const std::string& name : names)
     get("/v1/models/" + name, [state, name](const http::Request&) { return state->model(name); });
   get("/load", [state](const http::Request&) { return state->load(); });
-  get("/openapi.json", [](const http::Request&) { return http::Response{.status = 200, .body = std::string(kOpenApi)}; });
+  get("/openapi.json",
+      [](const http::Request&) { return http::Response{.status = 200, .body = std::string(kOpenApi)}; });
   post("/v1/chat/completions", [state](http::Request request, std::shared_ptr<http::Reply> reply) {
     state->generate(parse_chat_request(request.body, state->parts.text.vocabulary()), reply);
   });
   post("/v1/completions", [state](http::Request request, std::shared_ptr<http::Reply> reply) {
     state->generate(parse_completion_request(request.body, state->parts.text.vocabulary()), reply);
   });
-  post("/tokenize", http::respond([state](const http::Request& request) { return state->tokenize(request); }));
-  post("/detokenize", http::respond([state](const http::Request& request) { return state->detokenize(request); }));
+  post("/tokenize",
+       http::respond([state](const http::Request& request) { return state->tokenize(request); }));
+  post("/detokenize",
+       http::respond([state](const http::Request& request) { return state->detokenize(request); }));
   return routes;
 }
 

@@ -1,12 +1,5 @@
 #pragma once
 
-#include <chrono>
-#include <cstdint>
-#include <functional>
-#include <memory>
-#include <string>
-#include <vector>
-
 #include "runtime/base/clock.h"
 #include "runtime/base/metrics.h"
 #include "runtime/base/result.h"
@@ -14,16 +7,23 @@
 #include "scheduler/service/generation.h"
 #include "transport/http/reply.h"
 
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
 namespace longshore::gateway {
 
 struct GatewayOptions {
-  std::string model;                 // the name that /v1/models lists and replies carry
-  std::vector<std::string> aliases = {};  // other names that requests may use
-  std::string version;               // of the program
-  std::string numerics;              // version of the arithmetic
-  std::string model_sha256;          // hex; its first 12 digits are in system_fingerprint
-  std::int64_t created = 0;          // Unix seconds, of the model in /v1/models
-  std::uint32_t choices_max = 128;   // prompts of a request times n
+  std::string model;                                // the name that /v1/models lists and replies carry
+  std::vector<std::string> aliases = {};            // other names that requests may use
+  std::string version;                              // of the program
+  std::string numerics;                             // version of the arithmetic
+  std::string model_sha256;                         // hex; its first 12 digits are in system_fingerprint
+  std::int64_t created = 0;                         // Unix seconds, of the model in /v1/models
+  std::uint32_t choices_max = 128;                  // prompts of a request times n
   Duration keep_alive = std::chrono::seconds(15);   // silence after which a stream gets a comment line
   Duration probe_period = std::chrono::seconds(5);  // of `ready` below
 };
@@ -36,7 +36,8 @@ struct GatewayParts {
   const Clock& clock;
   std::function<std::uint64_t()> random;       // missing seeds and reply ids; thread-safe
   std::function<std::int64_t()> unix_seconds;  // `created` of replies; thread-safe
-  std::function<Result<void>()> ready;         // a tiny decode through every shard, within its own deadline; thread-safe
+  std::function<Result<void>()>
+      ready;  // a tiny decode through every shard, within its own deadline; thread-safe
 };
 
 // The OpenAI-compatible API as HTTP routes:

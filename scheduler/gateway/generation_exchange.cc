@@ -6,15 +6,21 @@
 
 namespace longshore::gateway {
 
-void GenerationExchange::begin(GenerationPlan plan, service::GenerationService& service, const TextModel& text,
-                               const Clock& clock, std::shared_ptr<http::Reply> reply) {
+void GenerationExchange::begin(GenerationPlan plan,
+                               service::GenerationService& service,
+                               const TextModel& text,
+                               const Clock& clock,
+                               std::shared_ptr<http::Reply> reply) {
   const std::shared_ptr<GenerationExchange> self(
       new GenerationExchange(std::move(plan), service, text, clock, std::move(reply)));
   self->reply_->post([self] { start(self); });
 }
 
-GenerationExchange::GenerationExchange(GenerationPlan plan, service::GenerationService& service, const TextModel& text,
-                                       const Clock& clock, std::shared_ptr<http::Reply> reply)
+GenerationExchange::GenerationExchange(GenerationPlan plan,
+                                       service::GenerationService& service,
+                                       const TextModel& text,
+                                       const Clock& clock,
+                                       std::shared_ptr<http::Reply> reply)
     : plan_(std::move(plan)),
       service_(service),
       clock_(clock),
@@ -22,7 +28,8 @@ GenerationExchange::GenerationExchange(GenerationPlan plan, service::GenerationS
       writer_(plan_.head, text),
       reply_(std::move(reply)),
       unfinished_(plan_.choices.size()) {
-  for (GenerationPlan::Choice& choice : plan_.choices) choices_.emplace_back(text, std::move(choice.text), choice.prompt);
+  for (GenerationPlan::Choice& choice : plan_.choices)
+    choices_.emplace_back(text, std::move(choice.text), choice.prompt);
 }
 
 void GenerationExchange::start(const std::shared_ptr<GenerationExchange>& self) {
@@ -30,8 +37,7 @@ void GenerationExchange::start(const std::shared_ptr<GenerationExchange>& self) 
   self->reply_->on_abandoned([self](http::Abandoned reason) { self->on_abandoned(reason); });
   for (std::size_t i = 0; i < self->choices_.size() && !self->over_; ++i) {
     const auto sequence = self->service_.start(
-        std::move(self->plan_.choices[i].request),
-        [self, i](const service::GenerationEvent& event) {
+        std::move(self->plan_.choices[i].request), [self, i](const service::GenerationEvent& event) {
           self->reply_->post([self, i, event] { self->on_event(i, event); });
         });
     if (!sequence) return self->fail(http::to_api_error(sequence.error()));
@@ -84,7 +90,8 @@ void GenerationExchange::open_stream() {
                  .body = {}});
   const bool has_first_chunk = writer_.head().api == Api::kChat || writer_.head().token_ids;
   for (std::size_t i = 0; has_first_chunk && i < choices_.size(); ++i)
-    reply_->write(sse_event(writer_.first_chunk(static_cast<std::uint32_t>(i), plan_.prompts[choices_[i].prompt])));
+    reply_->write(
+        sse_event(writer_.first_chunk(static_cast<std::uint32_t>(i), plan_.prompts[choices_[i].prompt])));
 }
 
 void GenerationExchange::on_idle() {
@@ -96,7 +103,8 @@ void GenerationExchange::on_idle() {
 void GenerationExchange::on_abandoned(http::Abandoned reason) {
   if (over_) return;
   if (reason == http::Abandoned::kStopping)
-    return fail({.status = 503, .message = "the server stops; send the request again", .code = "unavailable"});
+    return fail(
+        {.status = 503, .message = "the server stops; send the request again", .code = "unavailable"});
   over_ = true;
   cancel_all();
 }

@@ -1,10 +1,10 @@
 #include "scheduler/gateway/json_writer.h"
 
+#include "transport/http/message.h"
+
 #include <array>
 #include <charconv>
 #include <cmath>
-
-#include "transport/http/message.h"
 
 namespace longshore::gateway {
 namespace {

@@ -1,16 +1,17 @@
 #pragma once
 
+#include "runtime/base/ids.h"
+
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 
-#include "runtime/base/ids.h"
-
 namespace longshore::gateway {
 
-// Writes one JSON text, in order. Numbers are the shortest that read back as the same float; strings that are no UTF-8
-// get U+FFFD. The caller keeps begin and end in pairs and writes a key before each value of an object. One thread.
+// Writes one JSON text, in order. Numbers are the shortest that read back as the same float; strings that are
+// no UTF-8 get U+FFFD. The caller keeps begin and end in pairs and writes a key before each value of an
+// object. One thread.
 class JsonWriter {
  public:
   JsonWriter& begin_object() { return open('{'); }

@@ -1,9 +1,9 @@
 #include "scheduler/gateway/openai_reply.h"
 
+#include "runtime/text/incremental_text.h"
+
 #include <algorithm>
 #include <set>
-
-#include "runtime/text/incremental_text.h"
 
 namespace longshore::gateway {
 namespace {
@@ -113,7 +113,8 @@ std::string ReplyWriter::whole(std::span<const Choice> choices, const Usage& usa
   json.key("choices").begin_array();
   for (std::size_t i = 0; i < choices.size(); ++i) {
     json.begin_object();
-    if (head_.token_ids && head_.api == Api::kCompletion) json.key("prompt_token_ids").tokens(choices[i].prompt);
+    if (head_.token_ids && head_.api == Api::kCompletion)
+      json.key("prompt_token_ids").tokens(choices[i].prompt);
     write_choice_fields(json, static_cast<std::uint32_t>(i), choices[i].whole, "message");
     json.end_object();
   }
@@ -123,14 +124,18 @@ std::string ReplyWriter::whole(std::span<const Choice> choices, const Usage& usa
   return json.take();
 }
 
-void ReplyWriter::write_choice(JsonWriter& json, std::uint32_t index, const ChoiceDelta& delta,
+void ReplyWriter::write_choice(JsonWriter& json,
+                               std::uint32_t index,
+                               const ChoiceDelta& delta,
                                std::string_view chat_key) const {
   json.begin_object();
   write_choice_fields(json, index, delta, chat_key);
   json.end_object();
 }
 
-void ReplyWriter::write_choice_fields(JsonWriter& json, std::uint32_t index, const ChoiceDelta& delta,
+void ReplyWriter::write_choice_fields(JsonWriter& json,
+                                      std::uint32_t index,
+                                      const ChoiceDelta& delta,
                                       std::string_view chat_key) const {
   json.key("index").number(std::int64_t{index});
   if (head_.api == Api::kChat) {
@@ -162,7 +167,8 @@ void ReplyWriter::write_chat_token(JsonWriter& json, TokenId token, float logpro
   json.key("logprob");
   write_logprob(json, logprob);
   json.key("bytes").begin_array();
-  for (const char byte : text_.token_bytes(token)) json.number(std::int64_t{static_cast<unsigned char>(byte)});
+  for (const char byte : text_.token_bytes(token))
+    json.number(std::int64_t{static_cast<unsigned char>(byte)});
   json.end_array();
 }
 

@@ -1,15 +1,15 @@
 #pragma once
 
+#include "scheduler/gateway/choice_text.h"
+#include "scheduler/gateway/json_writer.h"
+#include "scheduler/gateway/text_model.h"
+#include "transport/http/message.h"
+
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "scheduler/gateway/choice_text.h"
-#include "scheduler/gateway/json_writer.h"
-#include "scheduler/gateway/text_model.h"
-#include "transport/http/message.h"
 
 namespace longshore::gateway {
 
@@ -22,10 +22,10 @@ struct ReplyHead {
   std::int64_t created = 0;  // Unix seconds
   std::string model;
   std::string system_fingerprint;
-  std::int64_t seed = 0;     // the request's, or the one that was chosen
+  std::int64_t seed = 0;  // the request's, or the one that was chosen
   bool logprobs = false;
-  bool tokens_as_ids = false;  // "token_id:123" in place of token texts
-  bool token_ids = false;      // token_ids of choices, prompt_token_ids
+  bool tokens_as_ids = false;    // "token_id:123" in place of token texts
+  bool token_ids = false;        // token_ids of choices, prompt_token_ids
   bool usage_in_chunks = false;  // the key `usage`, null in all chunks but the last
 };
 
@@ -41,7 +41,8 @@ struct Progress {
   std::int64_t time_ms = 0;                            // since the request
 };
 
-// Writes replies as OpenAI and vLLM write them: chat.completion(.chunk) and text_completion objects. Immutable.
+// Writes replies as OpenAI and vLLM write them: chat.completion(.chunk) and text_completion objects.
+// Immutable.
 class ReplyWriter {
  public:
   // `text` outlives this.
@@ -64,8 +65,13 @@ class ReplyWriter {
  private:
   void begin(JsonWriter& json, std::string_view chat_object) const;
   void end_chunk(JsonWriter& json) const;
-  void write_choice(JsonWriter& json, std::uint32_t index, const ChoiceDelta& delta, std::string_view chat_key) const;
-  void write_choice_fields(JsonWriter& json, std::uint32_t index, const ChoiceDelta& delta,
+  void write_choice(JsonWriter& json,
+                    std::uint32_t index,
+                    const ChoiceDelta& delta,
+                    std::string_view chat_key) const;
+  void write_choice_fields(JsonWriter& json,
+                           std::uint32_t index,
+                           const ChoiceDelta& delta,
                            std::string_view chat_key) const;
   void write_logprobs(JsonWriter& json, std::span<const TokenReport> tokens) const;
   void write_chat_logprobs(JsonWriter& json, std::span<const TokenReport> tokens) const;

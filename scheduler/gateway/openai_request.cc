@@ -1,12 +1,13 @@
 #include "scheduler/gateway/openai_request.h"
 
-#include <array>
+#include "scheduler/gateway/field_reader.h"
+
 #include <boost/json/array.hpp>
+
+#include <array>
 #include <charconv>
 #include <limits>
 #include <utility>
-
-#include "scheduler/gateway/field_reader.h"
 
 namespace longshore::gateway {
 namespace json = boost::json;
@@ -23,21 +24,26 @@ bool is_empty(const json::value& value) {
 // Fields that other servers have and that would change the answer: silence would be a wrong answer.
 void refuse_unsupported(FieldReader& fields) {
   for (const std::string_view name :
-       {"tools", "functions", "function_call", "audio", "modalities", "prediction", "web_search_options", "guided_json",
-        "guided_regex", "guided_choice", "guided_grammar", "structured_outputs", "grammar", "json_schema", "prompt_logprobs",
-        "use_beam_search", "stop_token_ids", "bad_words", "allowed_token_ids", "truncate_prompt_tokens", "typical_p", "mirostat"}) {
+       {"tools",          "functions",     "function_call",      "audio",
+        "modalities",     "prediction",    "web_search_options", "guided_json",
+        "guided_regex",   "guided_choice", "guided_grammar",     "structured_outputs",
+        "grammar",        "json_schema",   "prompt_logprobs",    "use_beam_search",
+        "stop_token_ids", "bad_words",     "allowed_token_ids",  "truncate_prompt_tokens",
+        "typical_p",      "mirostat"}) {
     const json::value* value = fields.find(name);
     if (value == nullptr || is_empty(*value)) continue;
     if (name == "modalities" && *value == json::value({"text"})) continue;
     fields.refuse(name, fields.full_name(name) + " is not supported; leave it out");
   }
-  if (const json::value* choice = fields.find("tool_choice"); choice != nullptr && *choice != json::value("none"))
+  if (const json::value* choice = fields.find("tool_choice");
+      choice != nullptr && *choice != json::value("none"))
     fields.refuse_value("tool_choice", *choice, "\"none\"; tools are not supported");
   if (const json::value* format = fields.find("response_format")) {
     const auto* object = format->if_object();
     const json::value* type = object != nullptr ? object->if_contains("type") : nullptr;
     if (type == nullptr || *type != json::value("text"))
-      fields.refuse("response_format", "response_format must be {\"type\": \"text\"}; others are not supported");
+      fields.refuse("response_format",
+                    "response_format must be {\"type\": \"text\"}; others are not supported");
   }
   if (const auto best_of = fields.integer("best_of", 1, kTokensMax); best_of && *best_of > 1)
     fields.refuse("best_of", "best_of is " + std::to_string(*best_of) + "; only 1 is supported");
@@ -48,11 +54,12 @@ void refuse_unsupported(FieldReader& fields) {
 void read_stop(FieldReader& fields, std::vector<std::string>& stop) {
   const json::value* value = fields.find("stop");
   if (value == nullptr) return;
-  const std::string range = "a string or an array of at most " + std::to_string(kStopStringsMax) + " strings, each of 1 to " +
-                            std::to_string(kStopBytesMax) + " bytes";
+  const std::string range = "a string or an array of at most " + std::to_string(kStopStringsMax) +
+                            " strings, each of 1 to " + std::to_string(kStopBytesMax) + " bytes";
   const auto add = [&](const json::value& element) {
     const auto* text = element.if_string();
-    if (text == nullptr || text->empty() || text->size() > kStopBytesMax) return fields.refuse_value("stop", *value, range);
+    if (text == nullptr || text->empty() || text->size() > kStopBytesMax)
+      return fields.refuse_value("stop", *value, range);
     stop.emplace_back(*text);
   };
   const auto* array = value->if_array();
@@ -71,9 +78,11 @@ void read_logit_bias(FieldReader& fields, std::uint32_t vocabulary, SamplingPara
   for (const auto& [key, bias] : *object) {
     TokenId token = -1;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), token);
-    if (error != std::errc() || end != key.data() + key.size() || token < 0 || std::uint32_t(token) >= vocabulary)
+    if (error != std::errc() || end != key.data() + key.size() || token < 0 ||
+        std::uint32_t(token) >= vocabulary)
       return fields.refuse("logit_bias", "logit_bias has the key \"" + std::string(key.substr(0, 32)) +
-                                             "\"; keys must be token ids in [0, " + std::to_string(vocabulary) + ")");
+                                             "\"; keys must be token ids in [0, " +
+                                             std::to_string(vocabulary) + ")");
     sampling.logit_bias.emplace_back(token, entries.number(key, 0, -100, 100));
   }
   if (entries.error()) fields.refuse("logit_bias", entries.error()->message);
@@ -114,13 +123,14 @@ GenerationFields read_generation(FieldReader& fields, std::uint32_t vocabulary) 
   refuse_unsupported(fields);
   out.model = fields.string("model");
   read_sampling(fields, vocabulary, out.sampling);
-  out.seed = fields.integer("seed", std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max());
+  out.seed = fields.integer("seed", std::numeric_limits<std::int64_t>::min(),
+                            std::numeric_limits<std::int64_t>::max());
   const auto newer = fields.integer("max_completion_tokens", 0, kTokensMax);
   const auto older = fields.integer("max_tokens", 0, kTokensMax);
   if (const auto limit = newer ? newer : older) out.max_tokens = static_cast<std::uint32_t>(*limit);
   if (out.max_tokens && out.sampling.min_tokens > *out.max_tokens)
-    fields.refuse("min_tokens", "min_tokens is " + std::to_string(out.sampling.min_tokens) + "; it must be at most max_tokens, " +
-                                    std::to_string(*out.max_tokens));
+    fields.refuse("min_tokens", "min_tokens is " + std::to_string(out.sampling.min_tokens) +
+                                    "; it must be at most max_tokens, " + std::to_string(*out.max_tokens));
   out.n = static_cast<std::uint32_t>(fields.integer("n", 1, 128).value_or(1));
   read_stop(fields, out.stop);
   read_stream(fields, out);
@@ -134,7 +144,8 @@ GenerationFields read_generation(FieldReader& fields, std::uint32_t vocabulary) 
 std::string read_content(FieldReader& message) {
   const json::value* value = message.find("content");
   if (value == nullptr) {
-    message.refuse("content", message.full_name("content") + " is missing; it must be a string or an array of text parts");
+    message.refuse("content", message.full_name("content") +
+                                  " is missing; it must be a string or an array of text parts");
     return {};
   }
   const auto* parts = value->if_array();
@@ -145,8 +156,10 @@ std::string read_content(FieldReader& message) {
     const json::value* type = object != nullptr ? object->if_contains("type") : nullptr;
     const json::value* piece = object != nullptr ? object->if_contains("text") : nullptr;
     if (type == nullptr || *type != json::value("text") || piece == nullptr || !piece->is_string()) {
-      message.refuse("content", message.full_name("content") +
-                                    " has a part that is not {\"type\": \"text\", \"text\": ...}; others are not supported");
+      message.refuse(
+          "content",
+          message.full_name("content") +
+              " has a part that is not {\"type\": \"text\", \"text\": ...}; others are not supported");
       return {};
     }
     text += std::string_view(piece->get_string());
@@ -159,7 +172,8 @@ std::vector<text::ChatMessage> read_messages(FieldReader& fields) {
   const json::value* value = fields.find("messages");
   const auto* array = value != nullptr ? value->if_array() : nullptr;
   if (array == nullptr || array->empty() || array->size() > kMessagesMax) {
-    fields.refuse("messages", "messages must be an array of 1 to " + std::to_string(kMessagesMax) + " messages");
+    fields.refuse("messages",
+                  "messages must be an array of 1 to " + std::to_string(kMessagesMax) + " messages");
     return messages;
   }
   for (std::size_t i = 0; i < array->size(); ++i) {
@@ -213,7 +227,8 @@ std::vector<Prompt> read_prompts(FieldReader& fields, std::uint32_t vocabulary) 
 void read_chat_logprobs(FieldReader& fields, SamplingParams& sampling) {
   sampling.report_logprobs = fields.boolean("logprobs", false);
   const auto top = fields.integer("top_logprobs", 0, 20);
-  if (top && *top > 0 && !sampling.report_logprobs) fields.refuse("top_logprobs", "top_logprobs needs \"logprobs\": true");
+  if (top && *top > 0 && !sampling.report_logprobs)
+    fields.refuse("top_logprobs", "top_logprobs needs \"logprobs\": true");
   sampling.top_logprobs = static_cast<std::uint32_t>(top.value_or(0));
 }
 
@@ -231,7 +246,8 @@ Parsed<ChatRequest> parse_chat_request(std::string_view body, std::uint32_t voca
   FieldReader fields(std::get<json::object>(object));
   ChatRequest request{.fields = read_generation(fields, vocabulary), .messages = read_messages(fields)};
   read_chat_logprobs(fields, request.fields.sampling);
-  if (fields.boolean("echo", false)) fields.refuse("echo", "echo is not supported for chat; use /v1/completions");
+  if (fields.boolean("echo", false))
+    fields.refuse("echo", "echo is not supported for chat; use /v1/completions");
   if (fields.find("prompt") != nullptr && fields.find("messages") == nullptr)
     fields.refuse("prompt", "prompt belongs to /v1/completions; chat takes messages");
   return finish(fields, std::move(request));
@@ -241,7 +257,8 @@ Parsed<CompletionRequest> parse_completion_request(std::string_view body, std::u
   const auto object = parse_object(body);
   if (const auto* error = std::get_if<http::ApiError>(&object)) return *error;
   FieldReader fields(std::get<json::object>(object));
-  CompletionRequest request{.fields = read_generation(fields, vocabulary), .prompts = read_prompts(fields, vocabulary)};
+  CompletionRequest request{.fields = read_generation(fields, vocabulary),
+                            .prompts = read_prompts(fields, vocabulary)};
   if (const auto top = fields.integer("logprobs", 0, 20)) {
     request.fields.sampling.report_logprobs = true;
     request.fields.sampling.top_logprobs = static_cast<std::uint32_t>(*top);
@@ -258,7 +275,8 @@ Parsed<TokenizeRequest> parse_tokenize_request(std::string_view body) {
   TokenizeRequest request;
   const bool is_prompt = fields.find("content") == nullptr;
   const std::string_view name = is_prompt ? "prompt" : "content";
-  if (fields.find(name) == nullptr) fields.refuse("content", "content is missing; it must be the text to tokenize");
+  if (fields.find(name) == nullptr)
+    fields.refuse("content", "content is missing; it must be the text to tokenize");
   request.text = fields.string(name);
   request.add_special = fields.boolean("add_special", fields.boolean("add_special_tokens", is_prompt));
   request.parse_special = fields.boolean("parse_special", true);
@@ -269,7 +287,8 @@ Parsed<DetokenizeRequest> parse_detokenize_request(std::string_view body, std::u
   const auto object = parse_object(body);
   if (const auto* error = std::get_if<http::ApiError>(&object)) return *error;
   FieldReader fields(std::get<json::object>(object));
-  if (fields.find("tokens") == nullptr) fields.refuse("tokens", "tokens is missing; it must be an array of token ids");
+  if (fields.find("tokens") == nullptr)
+    fields.refuse("tokens", "tokens is missing; it must be an array of token ids");
   DetokenizeRequest request{.tokens = fields.tokens("tokens", vocabulary)};
   return finish(fields, std::move(request));
 }

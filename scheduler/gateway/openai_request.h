@@ -1,5 +1,10 @@
 #pragma once
 
+#include "runtime/base/ids.h"
+#include "runtime/plan/sampling_params.h"
+#include "scheduler/gateway/text_model.h"
+#include "transport/http/message.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -7,15 +12,10 @@
 #include <variant>
 #include <vector>
 
-#include "runtime/base/ids.h"
-#include "runtime/plan/sampling_params.h"
-#include "scheduler/gateway/text_model.h"
-#include "transport/http/message.h"
-
 namespace longshore::gateway {
 
-inline constexpr std::size_t kStopStringsMax = 16;      // OpenAI allows 4; harnesses send more
-inline constexpr std::size_t kStopBytesMax = 1024;      // of one stop string: it is matched in every step
+inline constexpr std::size_t kStopStringsMax = 16;  // OpenAI allows 4; harnesses send more
+inline constexpr std::size_t kStopBytesMax = 1024;  // of one stop string: it is matched in every step
 inline constexpr std::size_t kMessagesMax = 4096;
 inline constexpr std::size_t kJsonValuesMax = 1u << 21;  // of one body: 24 bytes each once parsed
 inline constexpr std::size_t kJsonDepthMax = 32;
@@ -24,11 +24,11 @@ inline constexpr std::size_t kJsonDepthMax = 32;
 template <typename T>
 using Parsed = std::variant<T, http::ApiError>;
 
-// The fields that chat and text completions share. Fields not here that we know and do not support are refused by name;
-// fields that nobody knows are ignored; null is the same as absent.
+// The fields that chat and text completions share. Fields not here that we know and do not support are
+// refused by name; fields that nobody knows are ignored; null is the same as absent.
 struct GenerationFields {
-  std::string model;                        // empty: the one that is served
-  SamplingParams sampling;                  // seed, choice and end_tokens are the gateway's to set
+  std::string model;        // empty: the one that is served
+  SamplingParams sampling;  // seed, choice and end_tokens are the gateway's to set
   std::optional<std::int64_t> seed;
   std::optional<std::uint32_t> max_tokens;  // max_completion_tokens wins over max_tokens
   std::uint32_t n = 1;                      // [1, 128]
@@ -55,8 +55,8 @@ struct CompletionRequest {
 };
 
 struct TokenizeRequest {
-  std::string text;            // `content` (llama.cpp) or `prompt` (vLLM)
-  bool add_special = false;    // default: false with content, true with prompt, as their servers do
+  std::string text;          // `content` (llama.cpp) or `prompt` (vLLM)
+  bool add_special = false;  // default: false with content, true with prompt, as their servers do
   bool parse_special = true;
 };
 

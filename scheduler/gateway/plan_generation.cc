@@ -10,7 +10,8 @@ namespace longshore::gateway {
 namespace {
 
 http::ApiError refuse(int status, std::string message, std::string code, std::string param) {
-  return {.status = status, .message = std::move(message), .code = std::move(code), .param = std::move(param)};
+  return {
+      .status = status, .message = std::move(message), .code = std::move(code), .param = std::move(param)};
 }
 
 std::string hex(std::uint64_t value) {
@@ -21,9 +22,11 @@ std::string hex(std::uint64_t value) {
 
 std::optional<http::ApiError> check_model(const std::string& model, const GatewayOptions& options) {
   const auto& aliases = options.aliases;
-  if (model.empty() || model == options.model || std::find(aliases.begin(), aliases.end(), model) != aliases.end())
+  if (model.empty() || model == options.model ||
+      std::find(aliases.begin(), aliases.end(), model) != aliases.end())
     return std::nullopt;
-  return refuse(404, "model \"" + model + "\" is not served here; \"" + options.model + "\" is", "model_not_found", "model");
+  return refuse(404, "model \"" + model + "\" is not served here; \"" + options.model + "\" is",
+                "model_not_found", "model");
 }
 
 // A plan without prompts and choices.
@@ -49,25 +52,36 @@ GenerationPlan outline(Api api, const GenerationFields& fields, const PlanContex
 }
 
 // The most tokens that a choice may produce after `prompt` tokens; `fallback` where the request does not say.
-Parsed<std::uint32_t> tokens_for(const GenerationFields& fields, std::size_t prompt, std::optional<std::uint32_t> fallback,
-                                 std::string param, std::uint32_t context_tokens_max) {
+Parsed<std::uint32_t> tokens_for(const GenerationFields& fields,
+                                 std::size_t prompt,
+                                 std::optional<std::uint32_t> fallback,
+                                 std::string param,
+                                 std::uint32_t context_tokens_max) {
   const std::uint64_t room = context_tokens_max > prompt ? context_tokens_max - prompt : 0;
-  if (prompt == 0) return refuse(400, "the prompt has no tokens; it needs at least one", "invalid_argument", std::move(param));
+  if (prompt == 0)
+    return refuse(400, "the prompt has no tokens; it needs at least one", "invalid_argument",
+                  std::move(param));
   const std::string numbers = "the prompt has " + std::to_string(prompt) + " tokens and the context is " +
                               std::to_string(context_tokens_max);
   const bool needs_room = !fields.max_tokens || *fields.max_tokens > 0;
   if (prompt > context_tokens_max || (needs_room && room == 0))
     return refuse(400, numbers + "; shorten it", "context_length_exceeded", std::move(param));
-  const std::uint64_t wanted = fields.max_tokens ? *fields.max_tokens : std::min<std::uint64_t>(fallback.value_or(room), room);
+  const std::uint64_t wanted =
+      fields.max_tokens ? *fields.max_tokens : std::min<std::uint64_t>(fallback.value_or(room), room);
   if (wanted > room)
-    return refuse(400, numbers + ", which leaves " + std::to_string(room) + "; max_tokens is " + std::to_string(wanted),
-                  "context_length_exceeded", "max_tokens");
+    return refuse(
+        400, numbers + ", which leaves " + std::to_string(room) + "; max_tokens is " + std::to_string(wanted),
+        "context_length_exceeded", "max_tokens");
   return static_cast<std::uint32_t>(wanted);
 }
 
 // Adds n choices for the plan's last prompt.
-void add_choices(GenerationPlan& plan, const GenerationFields& fields, std::uint32_t max_tokens, bool score_prompt,
-                 const std::optional<EchoedPrompt>& echo, const TextModel& text) {
+void add_choices(GenerationPlan& plan,
+                 const GenerationFields& fields,
+                 std::uint32_t max_tokens,
+                 bool score_prompt,
+                 const std::optional<EchoedPrompt>& echo,
+                 const TextModel& text) {
   const std::vector<TokenId>& prompt = plan.prompts.back();
   for (std::uint32_t i = 0; i < fields.n; ++i) {
     GenerationPlan::Choice choice;
@@ -114,8 +128,8 @@ Parsed<GenerationPlan> plan_generation(const CompletionRequest& request, const P
   if (auto error = check_model(fields.model, context.options)) return std::move(*error);
   if (request.prompts.size() * fields.n > context.options.choices_max)
     return refuse(400,
-                  std::to_string(request.prompts.size()) + " prompts times n " + std::to_string(fields.n) + " is more than " +
-                      std::to_string(context.options.choices_max) + " choices; send fewer",
+                  std::to_string(request.prompts.size()) + " prompts times n " + std::to_string(fields.n) +
+                      " is more than " + std::to_string(context.options.choices_max) + " choices; send fewer",
                   "too_many_choices", "prompt");
   GenerationPlan plan = outline(Api::kCompletion, fields, context);
   for (const Prompt& prompt : request.prompts) {
@@ -131,8 +145,8 @@ Parsed<GenerationPlan> plan_generation(const CompletionRequest& request, const P
       echo = echo_prompt(context.text, *tokens,
                          written != nullptr ? std::optional<std::string_view>(*written) : std::nullopt);
     plan.prompts.push_back(std::move(*tokens));
-    add_choices(plan, fields, std::get<std::uint32_t>(max_tokens), request.echo && fields.sampling.report_logprobs, echo,
-                context.text);
+    add_choices(plan, fields, std::get<std::uint32_t>(max_tokens),
+                request.echo && fields.sampling.report_logprobs, echo, context.text);
   }
   return plan;
 }

@@ -1,16 +1,17 @@
 #pragma once
 
-#include <cstdint>
-#include <functional>
-
 #include "scheduler/gateway/gateway.h"
 #include "scheduler/gateway/generation_exchange.h"
 #include "scheduler/gateway/openai_request.h"
 #include "scheduler/gateway/text_model.h"
 
+#include <cstdint>
+#include <functional>
+
 namespace longshore::gateway {
 
-inline constexpr std::uint32_t kCompletionTokensDefault = 16;  // of /v1/completions without max_tokens, as OpenAI's
+inline constexpr std::uint32_t kCompletionTokensDefault =
+    16;  // of /v1/completions without max_tokens, as OpenAI's
 
 // What a plan depends on besides the request. References outlive the call.
 struct PlanContext {
@@ -21,8 +22,8 @@ struct PlanContext {
   const std::function<std::int64_t()>& unix_seconds;
 };
 
-// Tokenizes the prompts, fills in defaults, chooses a missing seed, and checks what needs the model: its name (404), the
-// template, the context length, the number of choices (400).
+// Tokenizes the prompts, fills in defaults, chooses a missing seed, and checks what needs the model: its name
+// (404), the template, the context length, the number of choices (400).
 Parsed<GenerationPlan> plan_generation(const ChatRequest& request, const PlanContext& context);
 Parsed<GenerationPlan> plan_generation(const CompletionRequest& request, const PlanContext& context);
 

@@ -1,15 +1,15 @@
-// Bodies of the API's POST requests: whatever the bytes, every parser answers a request within its limits or an error
-// that a client can read, and what a reply says is JSON again.
-
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-#include <variant>
+// Bodies of the API's POST requests: whatever the bytes, every parser answers a request within its limits or
+// an error that a client can read, and what a reply says is JSON again.
 
 #include "runtime/base/check.h"
 #include "runtime/plan/sampling_params.h"
 #include "scheduler/gateway/openai_request.h"
 #include "transport/http/message.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <variant>
 
 namespace longshore::gateway {
 namespace {

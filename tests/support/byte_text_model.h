@@ -1,20 +1,22 @@
 #pragma once
 
+#include "scheduler/gateway/text_model.h"
+
 #include <array>
 #include <string>
 #include <vector>
 
-#include "scheduler/gateway/text_model.h"
-
 namespace longshore::testing {
 
-// A vocabulary that a reader knows by heart: token b is the byte b, kBegin opens every prompt, kEnd closes answers.
-// A conversation is "role:content\n" for each message.
+// A vocabulary that a reader knows by heart: token b is the byte b, kBegin opens every prompt, kEnd closes
+// answers. A conversation is "role:content\n" for each message.
 class ByteTextModel final : public gateway::TextModel {
  public:
   static constexpr TokenId kBegin = 256, kEnd = 257;
 
-  Result<std::vector<TokenId>> tokenize(std::string_view text, bool add_special, bool parse_special) const override {
+  Result<std::vector<TokenId>> tokenize(std::string_view text,
+                                        bool add_special,
+                                        bool parse_special) const override {
     std::vector<TokenId> tokens;
     if (add_special) tokens.push_back(kBegin);
     while (!text.empty()) {

@@ -1,11 +1,11 @@
 #pragma once
 
+#include "transport/http/reply.h"
+
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "transport/http/reply.h"
 
 namespace longshore::testing {
 
@@ -27,7 +27,9 @@ class RecordedReply final : public http::Reply {
     ended = true;
     release();
   }
-  void on_abandoned(std::function<void(http::Abandoned)> callback) override { abandoned_ = std::move(callback); }
+  void on_abandoned(std::function<void(http::Abandoned)> callback) override {
+    abandoned_ = std::move(callback);
+  }
   void on_idle(Duration, std::function<void()> callback) override { idle_ = std::move(callback); }
 
   void abandon(http::Abandoned reason) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "scheduler/service/generation.h"
+
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -8,14 +10,13 @@
 #include <utility>
 #include <vector>
 
-#include "scheduler/service/generation.h"
-
 namespace longshore::testing {
 
 // A generation service whose events a test emits by hand, on the test's thread.
 class ScriptedGeneration final : public service::GenerationService {
  public:
-  Result<SequenceId> start(service::GenerationRequest request, service::GenerationCallback on_event) override {
+  Result<SequenceId> start(service::GenerationRequest request,
+                           service::GenerationCallback on_event) override {
     if (refusal && requests.size() >= refuse_after) return *refusal;
     const SequenceId id{next_++};
     requests.push_back(std::move(request));
@@ -26,7 +27,9 @@ class ScriptedGeneration final : public service::GenerationService {
     cancelled.insert(sequence.value);
     callbacks_.erase(sequence.value);
   }
-  service::GenerationLoad load() const override { return {.running = static_cast<std::uint32_t>(callbacks_.size())}; }
+  service::GenerationLoad load() const override {
+    return {.running = static_cast<std::uint32_t>(callbacks_.size())};
+  }
   std::uint32_t context_tokens_max() const override { return 100; }
 
   void emit(std::uint64_t sequence, const service::GenerationEvent& event) {

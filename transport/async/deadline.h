@@ -1,22 +1,24 @@
 #pragma once
 
+#include "runtime/base/clock.h"
+#include "runtime/base/result.h"
+#include "transport/async/task.h"
+
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
+
 #include <chrono>
 #include <string_view>
 #include <tuple>
 #include <utility>
 #include <variant>
 
-#include "runtime/base/clock.h"
-#include "runtime/base/result.h"
-#include "transport/async/task.h"
-
 namespace longshore::async {
 
-// The task's result if it ends within `limit`. Else the task is cancelled, awaited, and the error is kDeadlineExceeded
-// naming `what` and the limit; kCancelled if the caller was cancelled meanwhile. What the task had done by then stays.
+// The task's result if it ends within `limit`. Else the task is cancelled, awaited, and the error is
+// kDeadlineExceeded naming `what` and the limit; kCancelled if the caller was cancelled meanwhile. What the
+// task had done by then stays.
 template <typename T>
 Task<Result<T>> with_deadline(Task<Result<T>> task, Duration limit, std::string_view what) {
   using namespace boost::asio::experimental::awaitable_operators;

@@ -4,16 +4,17 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+
 #include <utility>
 
 namespace longshore::async {
 
-// A coroutine on an Asio executor. Operating errors are values: a task that can fail is a Task<Result<T>>, and library
-// operations are awaited with `kAsTuple`, which returns the error code instead of throwing it.
+// A coroutine on an Asio executor. Operating errors are values: a task that can fail is a Task<Result<T>>,
+// and library operations are awaited with `kAsTuple`, which returns the error code instead of throwing it.
 //
-// Cancellation: Asio throws from the await after a cancelled one, or, with throw_if_cancelled(false), lets it run its
-// full time. So every root sets it to false (TaskGroup does), every await's result is checked, and a cancelled one
-// returns at once.
+// Cancellation: Asio throws from the await after a cancelled one, or, with throw_if_cancelled(false), lets it
+// run its full time. So every root sets it to false (TaskGroup does), every await's result is checked, and a
+// cancelled one returns at once.
 //
 // A co_await is a statement or an initializer of its own, never a part of a condition: g++ 12 compiles
 // `if (co_await f()) co_return;` in a loop into a resumption that never comes back.

@@ -1,12 +1,13 @@
 #include "transport/async/task_group.h"
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <exception>
-#include <utility>
-
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+
+#include <exception>
+#include <utility>
 
 namespace longshore::async {
 namespace asio = boost::asio;
@@ -20,8 +21,7 @@ bool TaskGroup::spawn(Task<void> task) {
   if (closed_ || tasks_.size() >= tasks_max_) return false;
   const auto entry = tasks_.emplace(tasks_.end());
   // The completion handler runs once, on the executor, after the coroutine's frame is gone.
-  asio::co_spawn(executor_,
-                 as_root(std::move(task)),
+  asio::co_spawn(executor_, as_root(std::move(task)),
                  asio::bind_cancellation_slot(
                      entry->slot(), [this, entry](std::exception_ptr failure) { ended(entry, failure); }));
   return true;

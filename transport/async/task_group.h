@@ -1,18 +1,20 @@
 #pragma once
 
+#include "transport/async/task.h"
+
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/steady_timer.hpp>
+
 #include <cstddef>
 #include <list>
 #include <string>
 
-#include "transport/async/task.h"
-
 namespace longshore::async {
 
-// The tasks that an owner started and must see end: a bounded number, cancelled together, waited for together. The only
-// place that spawns. An exception that reaches a task's root is logged under the group's name; the group goes on.
+// The tasks that an owner started and must see end: a bounded number, cancelled together, waited for
+// together. The only place that spawns. An exception that reaches a task's root is logged under the group's
+// name; the group goes on.
 //
 // Requires: wait() has returned after the last spawn before the destructor runs (CHECKed).
 // Thread: one, the executor's.

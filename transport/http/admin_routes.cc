@@ -36,7 +36,7 @@ class Readiness {
   const std::function<Result<void>()> probe_;
   std::mutex probing_;  // held by the caller that probes; guards valid_until_
   TimePoint valid_until_ = TimePoint::min();
-  std::mutex mutex_;    // guards last_
+  std::mutex mutex_;  // guards last_
   Result<void> last_ = make_error(ErrorCode::kUnavailable, "the first readiness probe has not ended yet");
 };
 
@@ -53,7 +53,9 @@ Response version_response(const AdminOptions& options) {
 
 }  // namespace
 
-std::vector<Route> admin_routes(AdminOptions options, Metrics& metrics, const Clock& clock,
+std::vector<Route> admin_routes(AdminOptions options,
+                                Metrics& metrics,
+                                const Clock& clock,
                                 std::function<Result<void>()> probe) {
   auto readiness = std::make_shared<Readiness>(clock, options.probe_period, std::move(probe));
   const Handler ready = respond([readiness](const Request&) {

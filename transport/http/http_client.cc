@@ -1,5 +1,8 @@
 #include "transport/http/http_client.h"
 
+#include "transport/async/deadline.h"
+#include "transport/async/task_group.h"
+
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -9,13 +12,11 @@
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
+
 #include <array>
 #include <atomic>
 #include <optional>
 #include <utility>
-
-#include "transport/async/deadline.h"
-#include "transport/async/task_group.h"
 
 namespace longshore::http {
 namespace asio = boost::asio;
@@ -44,12 +45,16 @@ Task<Result<error_code>> write_all(asio::ip::tcp::socket& socket, const std::str
   co_return std::get<0>(written);
 }
 
-Task<Result<error_code>> read_head(asio::ip::tcp::socket& socket, beast::flat_buffer& buffer, Parser& parser) {
+Task<Result<error_code>> read_head(asio::ip::tcp::socket& socket,
+                                   beast::flat_buffer& buffer,
+                                   Parser& parser) {
   const auto read = co_await beast::http::async_read_header(socket, buffer, parser, kAsTuple);
   co_return std::get<0>(read);
 }
 
-Task<Result<error_code>> read_piece(asio::ip::tcp::socket& socket, beast::flat_buffer& buffer, Parser& parser) {
+Task<Result<error_code>> read_piece(asio::ip::tcp::socket& socket,
+                                    beast::flat_buffer& buffer,
+                                    Parser& parser) {
   const auto read = co_await beast::http::async_read_some(socket, buffer, parser, kAsTuple);
   co_return std::get<0>(read);
 }
@@ -80,7 +85,7 @@ struct HttpClient::State {
   asio::io_context io{1};
   asio::ip::tcp::socket socket;
   beast::flat_buffer buffer;
-  async::TaskGroup* running = nullptr;  // of the request in progress; the calling thread's
+  async::TaskGroup* running = nullptr;     // of the request in progress; the calling thread's
   std::atomic<std::uint64_t> requests{0};  // odd while one is in progress
   std::optional<Result<Response>> outcome;
 };
@@ -88,17 +93,20 @@ struct HttpClient::State {
 Result<void> HttpClient::State::check(const Result<error_code>& step, std::string_view what) const {
   if (!step) return make_error(step.error().code, what, " ", peer(), ": ", step.error().message);
   if (!*step) return {};
-  if (*step == asio::error::operation_aborted) return make_error(ErrorCode::kCancelled, what, " ", peer(), " was cancelled");
+  if (*step == asio::error::operation_aborted)
+    return make_error(ErrorCode::kCancelled, what, " ", peer(), " was cancelled");
   const bool is_syntax = step->category() == make_error_code(beast::http::error::bad_method).category() &&
-                         *step != beast::http::error::end_of_stream && *step != beast::http::error::partial_message;
-  return make_error(is_syntax ? ErrorCode::kInternal : ErrorCode::kUnavailable, what, " ", peer(), ": ", step->message());
+                         *step != beast::http::error::end_of_stream &&
+                         *step != beast::http::error::partial_message;
+  return make_error(is_syntax ? ErrorCode::kInternal : ErrorCode::kUnavailable, what, " ", peer(), ": ",
+                    step->message());
 }
 
 Task<Result<Response>> HttpClient::State::answer(const Request& request, const OnBytes* on_bytes) {
   if (!socket.is_open()) {
     buffer.clear();
-    const auto connected =
-        co_await with_deadline(connect(socket, options.host, options.port), options.connect_timeout, "connecting");
+    const auto connected = co_await with_deadline(connect(socket, options.host, options.port),
+                                                  options.connect_timeout, "connecting");
     if (const auto good = check(connected, "connecting to"); !good) co_return good.error();
     socket.set_option(asio::ip::tcp::no_delay(true));
   }
@@ -110,7 +118,8 @@ Task<Result<Response>> HttpClient::State::answer(const Request& request, const O
   parser.header_limit(kHeadBytesMax);
   parser.body_limit(boost::none);
   if (request.method == "HEAD") parser.skip(true);
-  const auto head = co_await with_deadline(read_head(socket, buffer, parser), options.read_timeout, "waiting");
+  const auto head =
+      co_await with_deadline(read_head(socket, buffer, parser), options.read_timeout, "waiting");
   if (const auto good = check(head, "waiting for an answer of"); !good) co_return good.error();
 
   Response response{.status = static_cast<int>(parser.get().result_int())};
@@ -134,7 +143,8 @@ Task<Result<void>> HttpClient::State::body(Parser& parser, Response& response, c
     const std::string_view bytes(piece.data(), piece.size() - target.size);
     if (bytes.empty()) continue;
     if (on_bytes != nullptr) {
-      if (!(*on_bytes)(bytes)) co_return make_error(ErrorCode::kCancelled, "the answer of ", peer(), " is not wanted any more");
+      if (!(*on_bytes)(bytes))
+        co_return make_error(ErrorCode::kCancelled, "the answer of ", peer(), " is not wanted any more");
     } else if (response.body.size() + bytes.size() > options.body_bytes_max) {
       co_return make_error(ErrorCode::kResourceExhausted, "the answer of ", peer(), " is larger than ",
                            options.body_bytes_max, " bytes");

@@ -1,17 +1,18 @@
 #include "transport/http/http_connection.h"
 
-#include <algorithm>
+#include "runtime/base/check.h"
+#include "runtime/base/log.h"
+#include "transport/async/deadline.h"
+
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
+
+#include <algorithm>
 #include <exception>
 #include <utility>
-
-#include "runtime/base/check.h"
-#include "runtime/base/log.h"
-#include "transport/async/deadline.h"
 
 namespace longshore::http {
 namespace asio = boost::asio;
@@ -25,7 +26,8 @@ namespace {
 // What a client may send ahead while its answer is made; beyond it, it waits in the kernel.
 constexpr std::size_t kPipelineBytesMax = 16u << 10;
 constexpr std::size_t kReadBytes = 4096;
-// How long a connection that we close goes on reading, so that a client in mid-upload sees the answer and no reset.
+// How long a connection that we close goes on reading, so that a client in mid-upload sees the answer and no
+// reset.
 constexpr auto kLinger = std::chrono::seconds(3);
 
 bool is_request_id(std::string_view id) {
@@ -49,13 +51,17 @@ Task<Result<error_code>> read_some(asio::ip::tcp::socket& socket, beast::flat_bu
 }
 
 template <typename Parser>
-Task<Result<error_code>> parse_head(asio::ip::tcp::socket& socket, beast::flat_buffer& buffer, Parser& parser) {
+Task<Result<error_code>> parse_head(asio::ip::tcp::socket& socket,
+                                    beast::flat_buffer& buffer,
+                                    Parser& parser) {
   const auto result = co_await beast::http::async_read_header(socket, buffer, parser, kAsTuple);
   co_return std::get<0>(result);
 }
 
 template <typename Parser>
-Task<Result<error_code>> parse_body(asio::ip::tcp::socket& socket, beast::flat_buffer& buffer, Parser& parser) {
+Task<Result<error_code>> parse_body(asio::ip::tcp::socket& socket,
+                                    beast::flat_buffer& buffer,
+                                    Parser& parser) {
   const auto result = co_await beast::http::async_read(socket, buffer, parser, kAsTuple);
   co_return std::get<0>(result);
 }
@@ -84,12 +90,14 @@ std::optional<ApiError> read_error(const Result<error_code>& read, const HttpSer
     return ApiError{.status = 408, .message = read.error().message, .code = "request_timeout"};
   }
   if (*read == error::body_limit)
-    return ApiError{.status = 413,
-                    .message = "the body is larger than " + std::to_string(options.body_bytes_max) + " bytes; send less",
-                    .code = "body_too_large"};
+    return ApiError{
+        .status = 413,
+        .message = "the body is larger than " + std::to_string(options.body_bytes_max) + " bytes; send less",
+        .code = "body_too_large"};
   if (*read == error::header_limit || *read == error::buffer_overflow)
     return ApiError{.status = 431,
-                    .message = "the head is larger than " + std::to_string(options.header_bytes_max) + " bytes; send less",
+                    .message = "the head is larger than " + std::to_string(options.header_bytes_max) +
+                               " bytes; send less",
                     .code = "head_too_large"};
   const bool is_syntax = read->category() == make_error_code(error::bad_method).category();
   if (!is_syntax || *read == error::end_of_stream || *read == error::partial_message) return std::nullopt;
@@ -97,9 +105,10 @@ std::optional<ApiError> read_error(const Result<error_code>& read, const HttpSer
 }
 
 ApiError bodies_full(const HttpServerOptions& options) {
-  return {.status = 503,
-          .message = "the requests being read hold " + std::to_string(options.bodies_bytes_max) + " bytes; retry",
-          .code = "bodies_full"};
+  return {
+      .status = 503,
+      .message = "the requests being read hold " + std::to_string(options.bodies_bytes_max) + " bytes; retry",
+      .code = "bodies_full"};
 }
 
 Response no_route(const Route* same_path) {
@@ -195,15 +204,15 @@ Task<bool> Connection::await_request() {
   if (buffer_.size() > 0) co_return true;
   if (shared_.draining) co_return false;
   idle_ = true;
-  const auto read =
-      co_await with_deadline(read_some(socket_, buffer_), shared_.options.idle_timeout, "waiting for a request");
+  const auto read = co_await with_deadline(read_some(socket_, buffer_), shared_.options.idle_timeout,
+                                           "waiting for a request");
   idle_ = false;
   co_return read && !*read;
 }
 
 Task<bool> Connection::read_head(Parser& parser) {
-  const auto head = co_await with_deadline(
-      parse_head(socket_, buffer_, parser), shared_.options.header_timeout, "the head of the request");
+  const auto head = co_await with_deadline(parse_head(socket_, buffer_, parser),
+                                           shared_.options.header_timeout, "the head of the request");
   if (head && !*head) co_return true;
   const auto error = read_error(head, shared_.options);
   if (error) co_await send_error(*error);
@@ -222,8 +231,8 @@ Task<bool> Connection::read_body(Parser& parser, BodyBudget& budget) {
     const auto sent = co_await send_bytes("HTTP/1.1 100 Continue\r\n\r\n");
     if (!sent) co_return false;
   }
-  const auto body =
-      co_await with_deadline(parse_body(socket_, buffer_, parser), options.body_timeout, "the body of the request");
+  const auto body = co_await with_deadline(parse_body(socket_, buffer_, parser), options.body_timeout,
+                                           "the body of the request");
   if (body && !*body) co_return true;
   const auto error = read_error(body, options);
   if (error) co_await send_error(*error);
@@ -262,7 +271,8 @@ Connection::Found Connection::find_route(const Request& request) const {
   for (const Route& route : shared_.routes) {
     if (route.path != request.path) continue;
     found.same_path = &route;
-    if (route.method == request.method || (route.method == "GET" && request.method == "HEAD")) found.route = &route;
+    if (route.method == request.method || (route.method == "GET" && request.method == "HEAD"))
+      found.route = &route;
   }
   return found;
 }
@@ -275,7 +285,8 @@ void Connection::dispatch(Request request, const Route* route, const std::shared
       log::error("handler failed route={} error=\"{}\"", route->path, e.what());
     }
     reply->post([reply] {
-      reply->send(error_response({.status = 500, .message = "the handler failed; the log says why", .code = "internal"}));
+      reply->send(error_response(
+          {.status = 500, .message = "the handler failed; the log says why", .code = "internal"}));
     });
   };
   if (route->thread == HandlerThread::kWorker)
@@ -326,13 +337,15 @@ Task<void> Connection::pump(PendingReply& reply) {
 
 Task<void> Connection::send_error(ApiError error) {
   count(nullptr, error.status, std::chrono::steady_clock::now());
-  PendingReply reply({}, [] {}, {.request_id = "none", .keep_alive = false}, 0);
+  PendingReply reply(
+      {}, [] {}, {.request_id = "none", .keep_alive = false}, 0);
   reply.send(error_response(error));
   static_cast<void>(co_await send_bytes(reply.take()));
 }
 
 Task<Result<void>> Connection::send_bytes(std::string bytes) {
-  const auto sent = co_await with_deadline(write_all(socket_, bytes), shared_.options.write_timeout, "sending");
+  const auto sent =
+      co_await with_deadline(write_all(socket_, bytes), shared_.options.write_timeout, "sending");
   if (!sent) co_return sent.error();
   if (*sent) co_return make_error(ErrorCode::kUnavailable, "sending: ", sent->message());
   co_return Result<void>();
@@ -363,8 +376,8 @@ void Connection::count(const Route* route, int status, TimePoint started) {
       .add();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   shared_.metrics
-      .histogram("longshore_http_request_seconds", "From the whole request to the whole answer", kRequestBuckets,
-                 {{"server", server}, {"route", name}})
+      .histogram("longshore_http_request_seconds", "From the whole request to the whole answer",
+                 kRequestBuckets, {{"server", server}, {"route", name}})
       .observe(seconds);
   log::debug("http server={} route={} status={} seconds={:.6f} request_id={}", server, name, status, seconds,
              reply_ ? reply_->request_id() : "none");

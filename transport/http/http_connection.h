@@ -1,5 +1,11 @@
 #pragma once
 
+#include "runtime/base/metrics.h"
+#include "runtime/base/result.h"
+#include "transport/async/task.h"
+#include "transport/http/http_server.h"
+#include "transport/http/pending_reply.h"
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -7,18 +13,13 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
-
-#include "runtime/base/metrics.h"
-#include "runtime/base/result.h"
-#include "transport/async/task.h"
-#include "transport/http/http_server.h"
-#include "transport/http/pending_reply.h"
 
 namespace longshore::http {
 
@@ -32,12 +33,13 @@ struct ConnectionShared {
   std::shared_ptr<boost::asio::io_context> io;
   boost::asio::thread_pool workers;
   bool draining = false;
-  std::uint64_t bodies_bytes = 0;      // of options.bodies_bytes_max
-  std::uint64_t requests_started = 0;  // numbers the request ids that we make
+  std::uint64_t bodies_bytes = 0;          // of options.bodies_bytes_max
+  std::uint64_t requests_started = 0;      // numbers the request ids that we make
   std::set<Connection*> connections = {};  // registered by themselves
 };
 
-// One client: reads requests, hands them to their handlers, sends what these reply, one at a time. I/O thread.
+// One client: reads requests, hands them to their handlers, sends what these reply, one at a time. I/O
+// thread.
 class Connection {
  public:
   Connection(ConnectionShared& shared, boost::asio::ip::tcp::socket socket);
@@ -63,14 +65,15 @@ class Connection {
     const Route* same_path = nullptr;  // of another method, perhaps
   };
 
-  // The stages of one request. Those that return false have said why to the client, where it can still be told.
+  // The stages of one request. Those that return false have said why to the client, where it can still be
+  // told.
   async::Task<bool> serve_one();
   async::Task<bool> await_request();
   async::Task<bool> read_head(Parser& parser);
   async::Task<bool> read_body(Parser& parser, BodyBudget& budget);
   async::Task<bool> answer(Request request, ReplyForm form);
 
-  async::Task<void> watch();  // ends when the client leaves
+  async::Task<void> watch();                    // ends when the client leaves
   async::Task<void> pump(PendingReply& reply);  // ends when the answer is sent or cannot be
   void wake();                                  // the reply has news
   async::Task<void> send_error(ApiError error);

@@ -1,15 +1,15 @@
 #pragma once
 
+#include "runtime/base/clock.h"
+#include "runtime/base/metrics.h"
+#include "runtime/base/result.h"
+#include "transport/http/reply.h"
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "runtime/base/clock.h"
-#include "runtime/base/metrics.h"
-#include "runtime/base/result.h"
-#include "transport/http/reply.h"
 
 namespace longshore::http {
 
@@ -32,29 +32,32 @@ struct HttpServerOptions {
 // Errors: kInvalidArgument naming the option, its value and its range.
 Result<void> validate(const HttpServerOptions& options);
 
-// HTTP/1.1 over TCP: an accept loop and one coroutine per connection on one I/O thread, handlers on a few workers.
-// Knows nothing of what it serves; the gateway and every role's admin port are lists of routes.
+// HTTP/1.1 over TCP: an accept loop and one coroutine per connection on one I/O thread, handlers on a few
+// workers. Knows nothing of what it serves; the gateway and every role's admin port are lists of routes.
 //
-// A client that leaves is noticed while its answer is being made, streamed or not. Unknown paths get 404, wrong methods
-// 405, each error the JSON envelope of message.h. Every answer carries x-request-id.
-// Metrics, labels server and route (a route's path, or "other"): longshore_http_requests_total (and status),
-// longshore_http_request_seconds; label server: longshore_http_requests_in_flight, longshore_http_connections.
+// A client that leaves is noticed while its answer is being made, streamed or not. Unknown paths get 404,
+// wrong methods 405, each error the JSON envelope of message.h. Every answer carries x-request-id. Metrics,
+// labels server and route (a route's path, or "other"): longshore_http_requests_total (and status),
+// longshore_http_request_seconds; label server: longshore_http_requests_in_flight,
+// longshore_http_connections.
 //
-// Requires: stop() has returned before the destructor runs (CHECKed); `metrics` and whatever the routes refer to outlive
-// that. Thread: create, stop and the destructor on one thread; port() on any.
+// Requires: stop() has returned before the destructor runs (CHECKed); `metrics` and whatever the routes refer
+// to outlive that. Thread: create, stop and the destructor on one thread; port() on any.
 class HttpServer {
  public:
   // Listens and accepts from now on. Errors: kInvalidArgument (options, two routes of one method and path),
   // kUnavailable (address in use, not ours to bind), naming host and port.
-  static Result<std::unique_ptr<HttpServer>> create(HttpServerOptions options, std::vector<Route> routes, Metrics& metrics);
+  static Result<std::unique_ptr<HttpServer>> create(HttpServerOptions options,
+                                                    std::vector<Route> routes,
+                                                    Metrics& metrics);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
   std::uint16_t port() const;
 
-  // Stops accepting, closes idle connections, lets running requests finish until `drain` is over, then tells the rest
-  // (Abandoned::kStopping), flushes for at most a second and returns with every thread joined.
+  // Stops accepting, closes idle connections, lets running requests finish until `drain` is over, then tells
+  // the rest (Abandoned::kStopping), flushes for at most a second and returns with every thread joined.
   void stop(Duration drain);
 
  private:

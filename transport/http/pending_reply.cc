@@ -1,7 +1,8 @@
 #include "transport/http/pending_reply.h"
 
-#include <array>
 #include <boost/asio/post.hpp>
+
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -17,9 +18,14 @@ void append_chunk(std::string& wire, std::string_view bytes) {
 
 }  // namespace
 
-PendingReply::PendingReply(std::weak_ptr<boost::asio::io_context> io, std::function<void()> wake, ReplyForm form,
+PendingReply::PendingReply(std::weak_ptr<boost::asio::io_context> io,
+                           std::function<void()> wake,
+                           ReplyForm form,
                            std::uint64_t stream_bytes_max)
-    : io_(std::move(io)), wake_(std::move(wake)), form_(std::move(form)), stream_bytes_max_(stream_bytes_max) {}
+    : io_(std::move(io)),
+      wake_(std::move(wake)),
+      form_(std::move(form)),
+      stream_bytes_max_(stream_bytes_max) {}
 
 void PendingReply::post(std::function<void()> action) {
   if (const auto io = io_.lock()) boost::asio::post(*io, std::move(action));

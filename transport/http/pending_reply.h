@@ -1,6 +1,9 @@
 #pragma once
 
+#include "transport/http/reply.h"
+
 #include <boost/asio/io_context.hpp>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -8,24 +11,24 @@
 #include <string>
 #include <string_view>
 
-#include "transport/http/reply.h"
-
 namespace longshore::http {
 
 // How the answer to one request must be written.
 struct ReplyForm {
   std::string request_id;
-  bool keep_alive = true;   // the connection may serve another request
-  bool chunked = true;      // HTTP/1.1; an older client gets streams that end with the connection
-  bool with_body = true;    // false: HEAD
+  bool keep_alive = true;  // the connection may serve another request
+  bool chunked = true;     // HTTP/1.1; an older client gets streams that end with the connection
+  bool with_body = true;   // false: HEAD
 };
 
-// The bytes of one answer between the handler that makes them and the connection that sends them. May outlive both the
-// connection and the server: whoever produces tokens holds it.
+// The bytes of one answer between the handler that makes them and the connection that sends them. May outlive
+// both the connection and the server: whoever produces tokens holds it.
 class PendingReply final : public Reply {
  public:
   // `wake` is called when the connection has something to do, until detach(); it must not call back.
-  PendingReply(std::weak_ptr<boost::asio::io_context> io, std::function<void()> wake, ReplyForm form,
+  PendingReply(std::weak_ptr<boost::asio::io_context> io,
+               std::function<void()> wake,
+               ReplyForm form,
                std::uint64_t stream_bytes_max);
 
   void post(std::function<void()> action) override;
@@ -37,12 +40,14 @@ class PendingReply final : public Reply {
   void on_idle(Duration interval, std::function<void()> callback) override;
 
   // The connection's side.
-  std::string take();                                   // bytes ready for the wire; empty if none
-  bool complete() const { return stage_ == Stage::kEnded && wire_.empty() && body_.empty() && !last_chunk_due_; }
+  std::string take();  // bytes ready for the wire; empty if none
+  bool complete() const {
+    return stage_ == Stage::kEnded && wire_.empty() && body_.empty() && !last_chunk_due_;
+  }
   bool overflowed() const { return overflowed_; }
-  int status() const { return status_; }                // 0 before there is one
+  int status() const { return status_; }  // 0 before there is one
   const std::string& request_id() const { return form_.request_id; }
-  bool closes() const { return !form_.keep_alive; }     // the connection ends with this answer
+  bool closes() const { return !form_.keep_alive; }  // the connection ends with this answer
   Duration idle_interval() const { return idle_interval_; }
   void idle();
   // Tells the handler, once. For kStopping what it still writes is sent; else the reply is detached too.

@@ -1,11 +1,11 @@
 #pragma once
 
+#include "runtime/base/clock.h"
+#include "transport/http/message.h"
+
 #include <functional>
 #include <memory>
 #include <string>
-
-#include "runtime/base/clock.h"
-#include "transport/http/message.h"
 
 namespace longshore::http {
 
@@ -15,11 +15,12 @@ enum class Abandoned {
   kStopping,    // the server stops now; what is written within a second still arrives
 };
 
-// The answer of one request, filled by whoever handles it: either send, or begin, write any number of times, end.
+// The answer of one request, filled by whoever handles it: either send, or begin, write any number of times,
+// end.
 //
-// Thread: `post` may be called from any; all else runs on the server's I/O thread, where posted actions and the
-// callbacks run one at a time, in order. After the reply is complete or abandoned every call does nothing, and both
-// callbacks have been dropped.
+// Thread: `post` may be called from any; all else runs on the server's I/O thread, where posted actions and
+// the callbacks run one at a time, in order. After the reply is complete or abandoned every call does
+// nothing, and both callbacks have been dropped.
 class Reply {
  public:
   virtual ~Reply() = default;
@@ -30,8 +31,8 @@ class Reply {
   virtual void send(Response response) = 0;
   // Status and headers of an answer that follows piece by piece (`head.body` is its first piece).
   virtual void begin(Response head) = 0;
-  // Queues a piece; never blocks. Beyond the server's stream_bytes_max the reply is abandoned as kTooSlow, from a posted
-  // action, not from inside this call.
+  // Queues a piece; never blocks. Beyond the server's stream_bytes_max the reply is abandoned as kTooSlow,
+  // from a posted action, not from inside this call.
   virtual void write(std::string piece) = 0;
   virtual void end() = 0;
   // Called at most once, when nobody waits for the rest any more: free what the request holds.

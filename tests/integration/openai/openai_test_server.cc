@@ -1,10 +1,17 @@
-// The gateway on a real socket over a model that needs no weights: tokens are bytes, and the prompt says what happens.
-// For tests/integration/openai/client_test.py. Prints "ready PORT", serves until its standard input ends.
+// The gateway on a real socket over a model that needs no weights: tokens are bytes, and the prompt says what
+// happens. For tests/integration/openai/client_test.py. Prints "ready PORT", serves until its standard input
+// ends.
 //
-// Words in a prompt: "say:TEXT;" answers TEXT and the end token, "slow" waits 2 ms before each token, "forever" never ends
-// by itself (5000 tokens a second), "prefill" reports progress for 400 ms before its first token, "fail-early" and
-// "fail-late" end with an error before or after two tokens, "full" is refused as by a full queue. Anything else is
-// answered with "Hello, world!".
+// Words in a prompt: "say:TEXT;" answers TEXT and the end token, "slow" waits 2 ms before each token,
+// "forever" never ends by itself (5000 tokens a second), "prefill" reports progress for 400 ms before its
+// first token, "fail-early" and "fail-late" end with an error before or after two tokens, "full" is refused
+// as by a full queue. Anything else is answered with "Hello, world!".
+
+#include "runtime/base/log.h"
+#include "runtime/base/random.h"
+#include "scheduler/gateway/gateway.h"
+#include "tests/support/byte_text_model.h"
+#include "transport/http/http_server.h"
 
 #include <atomic>
 #include <chrono>
@@ -15,12 +22,6 @@
 #include <mutex>
 #include <string>
 #include <thread>
-
-#include "runtime/base/log.h"
-#include "runtime/base/random.h"
-#include "scheduler/gateway/gateway.h"
-#include "tests/support/byte_text_model.h"
-#include "transport/http/http_server.h"
 
 namespace longshore {
 namespace {
@@ -46,7 +47,8 @@ class PromptedGeneration final : public service::GenerationService {
     thread_.join();
   }
 
-  Result<SequenceId> start(service::GenerationRequest request, service::GenerationCallback on_event) override {
+  Result<SequenceId> start(service::GenerationRequest request,
+                           service::GenerationCallback on_event) override {
     const std::string prompt = text_.decode(request.prompt);
     if (prompt.find("full") != std::string::npos)
       return make_error(ErrorCode::kResourceExhausted, "the queue has its 4 requests; retry");
@@ -95,7 +97,8 @@ class PromptedGeneration final : public service::GenerationService {
   std::vector<TokenId> script(const std::string& prompt) const {
     const auto begin = prompt.rfind("say:");
     const auto end = begin == std::string::npos ? begin : prompt.find(';', begin);
-    const std::string text = end == std::string::npos ? "Hello, world!" : prompt.substr(begin + 4, end - begin - 4);
+    const std::string text =
+        end == std::string::npos ? "Hello, world!" : prompt.substr(begin + 4, end - begin - 4);
     auto tokens = *text_.tokenize(text, false, false);
     tokens.push_back(ByteTextModel::kEnd);
     return tokens;
@@ -177,22 +180,31 @@ int run() {
   const SystemClock clock;
   PromptedGeneration generation(text);
   std::atomic<std::uint64_t> draws{0};
-  auto gateway = gateway::Gateway::create(
-      {.model = "tiny", .version = "test", .numerics = "n0", .model_sha256 = "feedfacefeedface",
-       .keep_alive = 100ms},
-      {.service = generation, .text = text, .metrics = metrics, .clock = clock,
-       .random = [&draws] { return mix64(++draws); }, .unix_seconds = [] { return std::int64_t{1700000000}; },
-       .ready = [] { return Result<void>(); }});
+  auto gateway = gateway::Gateway::create({.model = "tiny",
+                                           .version = "test",
+                                           .numerics = "n0",
+                                           .model_sha256 = "feedfacefeedface",
+                                           .keep_alive = 100ms},
+                                          {.service = generation,
+                                           .text = text,
+                                           .metrics = metrics,
+                                           .clock = clock,
+                                           .random = [&draws] { return mix64(++draws); },
+                                           .unix_seconds = [] { return std::int64_t{1700000000}; },
+                                           .ready = [] { return Result<void>(); }});
   if (!gateway) return std::cerr << gateway.error().to_string() << '\n', EXIT_FAILURE;
 
   std::vector<http::Route> routes = (*gateway)->routes();
   routes.push_back({"GET", "/test/cancelled", http::respond([&generation](const http::Request&) {
                       return http::Response{.body = std::to_string(generation.cancelled())};
                     })});
-  auto server = http::HttpServer::create(
-      {.port = 0, .connections_max = 64, .stream_bytes_max = 64u << 10, .header_timeout = 1s, .body_timeout = 2s,
-       .write_timeout = 5s},
-      std::move(routes), metrics);
+  auto server = http::HttpServer::create({.port = 0,
+                                          .connections_max = 64,
+                                          .stream_bytes_max = 64u << 10,
+                                          .header_timeout = 1s,
+                                          .body_timeout = 2s,
+                                          .write_timeout = 5s},
+                                         std::move(routes), metrics);
   if (!server) return std::cerr << server.error().to_string() << '\n', EXIT_FAILURE;
 
   std::cout << "ready " << (*server)->port() << std::endl;

@@ -1,19 +1,19 @@
 #include "transport/http/http_server.h"
 
-#include <gtest/gtest.h>
-#include <sys/socket.h>
+#include "transport/http/admin_routes.h"
+#include "transport/http/http_client.h"
 
-#include <atomic>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <thread>
-
-#include "transport/http/admin_routes.h"
-#include "transport/http/http_client.h"
 
 namespace longshore::http {
 namespace {
@@ -140,7 +140,8 @@ TEST_F(HttpServerTest, KeepsAConnectionForManyRequests) {
     EXPECT_EQ(answer->body, std::to_string(i));
   }
   server_->stop(0ms);  // a request is counted after its last byte
-  EXPECT_NE(metrics_.text().find("route=\"/echo\",server=\"api\",status=\"200\"} 3"), std::string::npos) << metrics_.text();
+  EXPECT_NE(metrics_.text().find("route=\"/echo\",server=\"api\",status=\"200\"} 3"), std::string::npos)
+      << metrics_.text();
 }
 
 TEST_F(HttpServerTest, AnswersPipelinedRequestsInOrder) {
@@ -177,13 +178,14 @@ TEST_F(HttpServerTest, TurnsAThrowingHandlerInto500) {
 TEST_F(HttpServerTest, RefusesWhatIsNoHttp) {
   serve();
   EXPECT_TRUE(exchange("this is not HTTP\r\n\r\n").starts_with("HTTP/1.1 400"));
-  EXPECT_TRUE(exchange("POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nzz\r\n").starts_with(
-      "HTTP/1.1 400"));
+  EXPECT_TRUE(exchange("POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nzz\r\n")
+                  .starts_with("HTTP/1.1 400"));
 }
 
 TEST_F(HttpServerTest, RefusesALargeHead) {
   serve({.header_bytes_max = 2048});
-  EXPECT_TRUE(exchange(get("/hello", "X-Big: " + std::string(4096, 'a') + "\r\n")).starts_with("HTTP/1.1 431"));
+  EXPECT_TRUE(
+      exchange(get("/hello", "X-Big: " + std::string(4096, 'a') + "\r\n")).starts_with("HTTP/1.1 431"));
 }
 
 TEST_F(HttpServerTest, RefusesALargeBodyBeforeReadingIt) {
@@ -196,7 +198,8 @@ TEST_F(HttpServerTest, RefusesALargeBodyBeforeReadingIt) {
 TEST_F(HttpServerTest, RefusesALargeChunkedBody) {
   serve({.body_bytes_max = 1000});
   RawClient client(server_->port());
-  client.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n800\r\n" + std::string(2048, 'a'));
+  client.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n800\r\n" +
+              std::string(2048, 'a'));
   EXPECT_TRUE(client.read("}}").starts_with("HTTP/1.1 413"));
 }
 
@@ -350,7 +353,8 @@ TEST_F(HttpServerTest, ClientCanBeCancelledFromElsewhere) {
   other.join();
   EXPECT_EQ(abandoned(), Abandoned::kClientLeft);
   client.cancel();
-  EXPECT_TRUE(client.fetch({.method = "GET", .path = "/hello"})) << "a cancel of nothing must not end the next request";
+  EXPECT_TRUE(client.fetch({.method = "GET", .path = "/hello"}))
+      << "a cancel of nothing must not end the next request";
 }
 
 TEST_F(HttpServerTest, ClientMayEndAStreamItHasEnoughOf) {
@@ -392,7 +396,9 @@ TEST(AdminRoutesTest, ProbesAtMostOncePerPeriod) {
       metrics);
   ASSERT_TRUE(server);
   HttpClient client({.port = (*server)->port()});
-  const auto status = [&](std::string path) { return client.fetch({.method = "GET", .path = std::move(path)})->status; };
+  const auto status = [&](std::string path) {
+    return client.fetch({.method = "GET", .path = std::move(path)})->status;
+  };
   EXPECT_EQ(status("/readyz"), 200);
   EXPECT_EQ(status("/health"), 200);
   EXPECT_EQ(probes, 1);
@@ -402,8 +408,10 @@ TEST(AdminRoutesTest, ProbesAtMostOncePerPeriod) {
   EXPECT_EQ(status("/readyz"), 503);
   EXPECT_EQ(probes, 2);
   EXPECT_EQ(status("/livez"), 200);
-  EXPECT_EQ(client.fetch({.method = "GET", .path = "/version"})->body, R"({"version":"1","numerics":"n1","model":"m"})");
-  EXPECT_NE(client.fetch({.method = "GET", .path = "/metrics"})->body.find("longshore_http_connections"), std::string::npos);
+  EXPECT_EQ(client.fetch({.method = "GET", .path = "/version"})->body,
+            R"({"version":"1","numerics":"n1","model":"m"})");
+  EXPECT_NE(client.fetch({.method = "GET", .path = "/metrics"})->body.find("longshore_http_connections"),
+            std::string::npos);
   (*server)->stop(0ms);
 }
 

@@ -16,9 +16,7 @@ TEST(JsonStringTest, EscapesWhatJsonForbids) {
   EXPECT_EQ(as_json(std::string("\0\x1f\x7f", 3)), R"("\u0000\u001f\u007f")");
 }
 
-TEST(JsonStringTest, KeepsWellFormedUtf8) {
-  EXPECT_EQ(as_json("é 漢 😀"), "\"é 漢 😀\"");
-}
+TEST(JsonStringTest, KeepsWellFormedUtf8) { EXPECT_EQ(as_json("é 漢 😀"), "\"é 漢 😀\""); }
 
 TEST(JsonStringTest, ReplacesEachBadByte) {
   const std::string bad = "\xEF\xBF\xBD";
@@ -30,9 +28,11 @@ TEST(JsonStringTest, ReplacesEachBadByte) {
 }
 
 TEST(ErrorResponseTest, IsTheEnvelopeThatClientsRead) {
-  const Response response = error_response({.status = 400, .message = "n is 0", .code = "invalid_argument", .param = "n"});
-  EXPECT_EQ(response.body,
-            R"({"error":{"message":"n is 0","type":"invalid_request_error","param":"n","code":"invalid_argument"}})");
+  const Response response =
+      error_response({.status = 400, .message = "n is 0", .code = "invalid_argument", .param = "n"});
+  EXPECT_EQ(
+      response.body,
+      R"({"error":{"message":"n is 0","type":"invalid_request_error","param":"n","code":"invalid_argument"}})");
   EXPECT_TRUE(response.headers.empty());
 }
 

@@ -1,12 +1,12 @@
 #include "transport/async/task_group.h"
 
-#include <gtest/gtest.h>
+#include "transport/async/deadline.h"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <stdexcept>
+#include <gtest/gtest.h>
 
-#include "transport/async/deadline.h"
+#include <stdexcept>
 
 namespace longshore::async {
 namespace {

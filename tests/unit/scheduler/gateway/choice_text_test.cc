@@ -1,8 +1,8 @@
 #include "scheduler/gateway/choice_text.h"
 
-#include <gtest/gtest.h>
-
 #include "tests/support/byte_text_model.h"
+
+#include <gtest/gtest.h>
 
 namespace longshore::gateway {
 namespace {

@@ -1,17 +1,17 @@
 #include "scheduler/gateway/gateway.h"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
-#include <boost/json/value.hpp>
-#include <set>
-
 #include "scheduler/gateway/openai_request.h"
 #include "tests/support/byte_text_model.h"
 #include "tests/support/recorded_reply.h"
 #include "tests/support/scripted_generation.h"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
 
 namespace longshore::gateway {
 namespace {
@@ -26,10 +26,19 @@ using testing::ScriptedGeneration;
 class GatewayTest : public ::testing::Test {
  protected:
   GatewayTest() {
-    auto created = Gateway::create({.model = "tiny", .aliases = {"gpt"}, .version = "1", .numerics = "n1",
-                                    .model_sha256 = "0123456789abcdef", .created = 3, .choices_max = 4},
-                                   {.service = service_, .text = text_, .metrics = metrics_, .clock = clock_,
-                                    .random = [this] { return ++random_ << 11; }, .unix_seconds = [] { return 1700000000; },
+    auto created = Gateway::create({.model = "tiny",
+                                    .aliases = {"gpt"},
+                                    .version = "1",
+                                    .numerics = "n1",
+                                    .model_sha256 = "0123456789abcdef",
+                                    .created = 3,
+                                    .choices_max = 4},
+                                   {.service = service_,
+                                    .text = text_,
+                                    .metrics = metrics_,
+                                    .clock = clock_,
+                                    .random = [this] { return ++random_ << 11; },
+                                    .unix_seconds = [] { return 1700000000; },
                                     .ready = [this] { return ready_; }});
     gateway_ = std::move(*created);
   }
@@ -41,7 +50,8 @@ class GatewayTest : public ::testing::Test {
     return reply;
   }
   std::shared_ptr<RecordedReply> chat(const std::string& more = {}) {
-    return request("POST", "/v1/chat/completions", R"({"messages":[{"role":"user","content":"q"}])" + more + "}");
+    return request("POST", "/v1/chat/completions",
+                   R"({"messages":[{"role":"user","content":"q"}])" + more + "}");
   }
   std::shared_ptr<RecordedReply> complete(const std::string& fields) {
     return request("POST", "/v1/completions", "{" + fields + "}");
@@ -90,7 +100,8 @@ TEST_F(GatewayTest, AnswersAChat) {
 TEST_F(GatewayTest, ChoosesAMissingSeedAndSaysWhich) {
   const auto chosen = chat();
   service_.emit_token(0, 'a', FinishReason::kLength);
-  EXPECT_EQ(body(chosen).at("seed").as_int64(), static_cast<std::int64_t>(service_.requests[0].sampling.seed));
+  EXPECT_EQ(body(chosen).at("seed").as_int64(),
+            static_cast<std::int64_t>(service_.requests[0].sampling.seed));
   const auto given = chat(R"(,"seed":-7)");
   service_.emit_token(1, 'a', FinishReason::kLength);
   EXPECT_EQ(body(given).at("seed"), -7);
@@ -106,8 +117,10 @@ TEST_F(GatewayTest, StreamsRoleContentFinishUsageDone) {
   EXPECT_EQ(reply->begun->content_type, "text/event-stream; charset=utf-8");
   service_.emit_token(0, 'i', FinishReason::kLength);
   EXPECT_TRUE(reply->ended);
-  const auto role = reply->stream.find(R"("role":"assistant")"), first = reply->stream.find(R"("content":"h")");
-  const auto finish = reply->stream.find(R"("finish_reason":"length")"), usage = reply->stream.find(R"("total_tokens":10)");
+  const auto role = reply->stream.find(R"("role":"assistant")"),
+             first = reply->stream.find(R"("content":"h")");
+  const auto finish = reply->stream.find(R"("finish_reason":"length")"),
+             usage = reply->stream.find(R"("total_tokens":10)");
   EXPECT_TRUE(role < first && first < finish && finish < usage) << reply->stream;
   EXPECT_TRUE(reply->stream.ends_with("\n\ndata: [DONE]\n\n"));
   EXPECT_EQ(count(reply->stream, "data: "), 5u);
@@ -160,7 +173,8 @@ TEST_F(GatewayTest, AnErrorAfterTheFirstByteIsAnEventAndTheEndMarker) {
   service_.emit_error(0, make_error(ErrorCode::kDataLoss, "attention-1 lost its KV"));
   EXPECT_TRUE(reply->stream.ends_with(
       "data: {\"error\":{\"message\":\"attention-1 lost its KV\",\"type\":\"server_error\",\"param\":null,"
-      "\"code\":\"data_loss\"}}\n\ndata: [DONE]\n\n")) << reply->stream;
+      "\"code\":\"data_loss\"}}\n\ndata: [DONE]\n\n"))
+      << reply->stream;
   EXPECT_TRUE(reply->ended);
 }
 
@@ -191,7 +205,8 @@ TEST_F(GatewayTest, ProgressIsReportedWhereItIsWanted) {
   clock_.advance(std::chrono::milliseconds(30));
   service_.emit(0, event);
   service_.emit(1, event);
-  EXPECT_NE(wanted->stream.find(R"("prompt_progress":{"total":8,"cache":2,"processed":4,"time_ms":30})"), std::string::npos)
+  EXPECT_NE(wanted->stream.find(R"("prompt_progress":{"total":8,"cache":2,"processed":4,"time_ms":30})"),
+            std::string::npos)
       << wanted->stream;
   EXPECT_FALSE(other->begun);
   service_.emit_token(1, 'a', FinishReason::kLength);
@@ -213,7 +228,8 @@ TEST_F(GatewayTest, CompletesTextsAndIds) {
   EXPECT_EQ(service_.requests[0].max_tokens, 16u);
   EXPECT_EQ(text_.decode(service_.requests[1].prompt), "<s>ab");
   EXPECT_EQ(text_.decode(service_.requests[3].prompt), "c") << "ids are taken as they are";
-  for (std::uint64_t i = 0; i < 4; ++i) service_.emit_token(i, static_cast<TokenId>('0' + i), FinishReason::kLength);
+  for (std::uint64_t i = 0; i < 4; ++i)
+    service_.emit_token(i, static_cast<TokenId>('0' + i), FinishReason::kLength);
   const json::value answer = body(reply);
   EXPECT_EQ(answer.at("choices").at(3).at("text"), "3");
   EXPECT_EQ(answer.at("choices").at(3).at("prompt_token_ids"), json::value({99}));
@@ -240,7 +256,9 @@ TEST_F(GatewayTest, EchoScoresThePrompt) {
 }
 
 TEST_F(GatewayTest, RefusesWhatTheModelCannotDo) {
-  const auto status = [](const std::shared_ptr<RecordedReply>& reply) { return reply->sent ? reply->sent->status : 0; };
+  const auto status = [](const std::shared_ptr<RecordedReply>& reply) {
+    return reply->sent ? reply->sent->status : 0;
+  };
   EXPECT_EQ(status(chat(R"(,"model":"other")")), 404);
   EXPECT_EQ(error_code(chat(R"(,"model":"other")")), "model_not_found");
   EXPECT_EQ(status(chat(R"(,"max_tokens":93)")), 400);
@@ -271,11 +289,15 @@ TEST_F(GatewayTest, ListsItsModels) {
 }
 
 TEST_F(GatewayTest, TokenizesAndBack) {
-  EXPECT_EQ(json::serialize(body(request("POST", "/tokenize", R"({"content":"<s>a"})")).at("tokens")), "[256,97]");
-  EXPECT_EQ(json::serialize(body(request("POST", "/tokenize", R"({"content":"<s>","parse_special":false})")).at("tokens")),
-            "[60,115,62]");
+  EXPECT_EQ(json::serialize(body(request("POST", "/tokenize", R"({"content":"<s>a"})")).at("tokens")),
+            "[256,97]");
+  EXPECT_EQ(
+      json::serialize(
+          body(request("POST", "/tokenize", R"({"content":"<s>","parse_special":false})")).at("tokens")),
+      "[60,115,62]");
   EXPECT_EQ(body(request("POST", "/tokenize", R"({"prompt":"a"})")).at("count"), 2);
-  EXPECT_EQ(body(request("POST", "/detokenize", R"({"tokens":[104,105,255]})")).at("content"), "hi\xEF\xBF\xBD");
+  EXPECT_EQ(body(request("POST", "/detokenize", R"({"tokens":[104,105,255]})")).at("content"),
+            "hi\xEF\xBF\xBD");
   EXPECT_EQ(request("POST", "/detokenize", R"({"tokens":[258]})")->sent->status, 400);
 }
 
@@ -301,7 +323,8 @@ TEST_F(GatewayTest, DescribesExactlyItsRoutes) {
   const json::value document = body(request("GET", "/openapi.json"));
   std::set<std::string> described, served;
   for (const auto& [path, methods] : document.at("paths").as_object())
-    for (const auto& [method, operation] : methods.as_object()) described.insert(std::string(method) + " " + std::string(path));
+    for (const auto& [method, operation] : methods.as_object())
+      described.insert(std::string(method) + " " + std::string(path));
   for (const http::Route& route : gateway_->routes()) {
     std::string method = route.method == "GET" ? "get" : "post";
     served.insert(method + " " + (route.path.starts_with("/v1/models/") ? "/v1/models/{model}" : route.path));
@@ -313,13 +336,25 @@ TEST_F(GatewayTest, DocumentsTheLimitsItHas) {
   const json::value document = body(request("GET", "/openapi.json"));
   const json::value& fields = document.at("components").at("schemas").at("Generation").at("properties");
   EXPECT_EQ(fields.at("stop").at("oneOf").at(1).at("maxItems"), kStopStringsMax);
-  EXPECT_EQ(document.at("components").at("schemas").at("ChatRequest").at("allOf").at(1).at("properties").at("messages").at("maxItems"),
+  EXPECT_EQ(document.at("components")
+                .at("schemas")
+                .at("ChatRequest")
+                .at("allOf")
+                .at(1)
+                .at("properties")
+                .at("messages")
+                .at("maxItems"),
             kMessagesMax);
 }
 
 TEST_F(GatewayTest, NeedsAName) {
-  const auto nameless = Gateway::create({}, {.service = service_, .text = text_, .metrics = metrics_, .clock = clock_,
-                                             .random = {}, .unix_seconds = {}, .ready = {}});
+  const auto nameless = Gateway::create({}, {.service = service_,
+                                             .text = text_,
+                                             .metrics = metrics_,
+                                             .clock = clock_,
+                                             .random = {},
+                                             .unix_seconds = {},
+                                             .ready = {}});
   EXPECT_FALSE(nameless);
 }
 
