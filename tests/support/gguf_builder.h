@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -72,7 +73,7 @@ class GgufBuilder {
     raw_tensor(name, extents, kernels::ggml_type(format), data_.size());
     const std::size_t at = data_.size();
     data_.resize(at + bytes);
-    std::memcpy(data_.data() + at, data.data(), std::min(bytes, data.size()));
+    std::copy_n(data.begin(), std::min(bytes, data.size()), data_.begin() + static_cast<std::ptrdiff_t>(at));
     return *this;
   }
   GgufBuilder& floats(std::string_view name, std::vector<std::uint64_t> extents, const std::vector<float>& values) {

@@ -12,6 +12,7 @@
 #include "runtime/base/random.h"
 #include "runtime/base/thread_pool.h"
 #include "runtime/kernels/elementary.h"
+#include "runtime/kernels/isa.h"
 #include "runtime/kernels/reference/row_reference.h"
 
 namespace longshore::kernels {
@@ -20,12 +21,7 @@ namespace {
 constexpr std::size_t kSizes[] = {1, 2, 3, 15, 16, 17, 31, 32, 33, 64, 100, 576, 640, 1536, 1537};
 
 bool cpu_runs(const RowKernels& kernels) {
-  if (kernels.name == "avx2")
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-  if (kernels.name == "avx512")
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  return true;
+  return is_supported(kernels.name == "avx512" ? Isa::kAvx512 : kernels.name == "avx2" ? Isa::kAvx2 : Isa::kPortable);
 }
 
 std::vector<float> random_row(std::size_t n, std::uint64_t seed, float size = 3) {

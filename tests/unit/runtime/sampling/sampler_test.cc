@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/base/random.h"
+#include "runtime/kernels/isa.h"
 
 namespace longshore::sampling {
 namespace {
@@ -230,9 +231,8 @@ TEST_F(SamplerTest, ADrawDependsOnSeedChoiceAndIndexAlone) {
 
 TEST_F(SamplerTest, EveryInstructionSetDrawsTheSame) {
   std::vector<const kernels::RowKernels*> sets;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) sets.push_back(&kernels::kRowKernelsAvx2);
-  if (__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-    sets.push_back(&kernels::kRowKernelsAvx512);
+  if (kernels::is_supported(kernels::Isa::kAvx2)) sets.push_back(&kernels::kRowKernelsAvx2);
+  if (kernels::is_supported(kernels::Isa::kAvx512)) sets.push_back(&kernels::kRowKernelsAvx512);
   if (sets.empty()) GTEST_SKIP() << "this CPU has only the portable kernels";
   const auto logits = random_logits(4099, 9, 5);
   const SamplingParams params{.temperature = 0.8f, .top_p = 0.9f, .seed = 5, .top_logprobs = 5, .report_logprobs = true};
