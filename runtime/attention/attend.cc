@@ -42,7 +42,10 @@ std::uint32_t tile_rows(std::uint32_t rows) {
   return (even + kRegisterRows - 1) / kRegisterRows * kRegisterRows;
 }
 
-RowTile open_tile(const AttendShape& shape, const Queries& queries, std::uint32_t begin, AttendScratch& scratch) {
+RowTile open_tile(const AttendShape& shape,
+                  const Queries& queries,
+                  std::uint32_t begin,
+                  AttendScratch& scratch) {
   const std::uint32_t rows = queries.tokens * shape.group;
   const std::uint32_t d = shape.layout.d;
   RowTile tile{begin, std::min(tile_rows(rows), rows - begin), queries.q + std::size_t{begin} * d};
@@ -50,14 +53,21 @@ RowTile open_tile(const AttendShape& shape, const Queries& queries, std::uint32_
   tile.q = scratch.queries();
   for (std::uint32_t r = 0; r < tile.count; ++r) {
     const std::uint32_t row = begin + r;
-    const float* from = queries.q + row / shape.group * queries.token_stride + std::size_t{row % shape.group} * d;
+    const float* from =
+        queries.q + row / shape.group * queries.token_stride + std::size_t{row % shape.group} * d;
     std::copy_n(from, d, scratch.queries() + std::size_t{r} * d);
   }
   return tile;
 }
 
-void attend_tile(const AttentionKernels& kernels, const AttendShape& shape, const Queries& queries, const RowTile& tile,
-                 const HeldLeaf& held, const std::byte* next_block, PartialSpan out, AttendScratch& scratch) {
+void attend_tile(const AttentionKernels& kernels,
+                 const AttendShape& shape,
+                 const Queries& queries,
+                 const RowTile& tile,
+                 const HeldLeaf& held,
+                 const std::byte* next_block,
+                 PartialSpan out,
+                 AttendScratch& scratch) {
   const std::span<KeyRange> visible = scratch.visible();
   for (std::uint32_t r = 0; r < tile.count; ++r)
     visible[r] = visible_in(shape, queries.position + (tile.begin + r) / shape.group, held.leaf);
@@ -81,8 +91,8 @@ std::span<const HeldLeaf> within(std::span<const HeldLeaf> held, TreeRange range
 }
 
 Error missing(std::uint32_t leaf, std::uint32_t needed, std::uint32_t written) {
-  return make_error(ErrorCode::kDataLoss, "attention needs ", needed, " positions of leaf ", leaf, " and ", written,
-                    " are here; recompute from the tokens");
+  return make_error(ErrorCode::kDataLoss, "attention needs ", needed, " positions of leaf ", leaf, " and ",
+                    written, " are here; recompute from the tokens");
 }
 
 }  // namespace
@@ -107,8 +117,12 @@ float* AttendScratch::kernel_floats() {
   return kernel_floats_.data() + (64 - address % 64) % 64 / sizeof(float);
 }
 
-Result<void> attend_range(const AttentionKernels& kernels, const AttendShape& shape, const Queries& queries,
-                          std::span<const HeldLeaf> held, NodeList& nodes, AttendScratch& scratch) {
+Result<void> attend_range(const AttentionKernels& kernels,
+                          const AttendShape& shape,
+                          const Queries& queries,
+                          std::span<const HeldLeaf> held,
+                          NodeList& nodes,
+                          AttendScratch& scratch) {
   check_call(shape, queries);
   scratch.reserve(shape);
   const std::uint32_t rows = queries.tokens * shape.group;
@@ -123,7 +137,8 @@ Result<void> attend_range(const AttentionKernels& kernels, const AttendShape& sh
     nodes.begin_rows(tile.begin, tile.count);
     for (std::size_t n = 0; n < seen.size(); ++n) {
       const std::byte* next_block = n + 1 < seen.size() ? seen[n + 1].block : nullptr;
-      attend_tile(kernels, shape, queries, tile, seen[n], next_block, nodes.add_leaf(seen[n].leaf - 1), scratch);
+      attend_tile(kernels, shape, queries, tile, seen[n], next_block, nodes.add_leaf(seen[n].leaf - 1),
+                  scratch);
       nodes.merge_siblings(kernels);
     }
     begin += tile.count;
@@ -131,8 +146,11 @@ Result<void> attend_range(const AttentionKernels& kernels, const AttendShape& sh
   return {};
 }
 
-Result<void> RowPartials::attend_local(const AttentionKernels& kernels, const AttendShape& shape,
-                                       const Queries& queries, std::span<const HeldLeaf> held, AttendScratch& scratch) {
+Result<void> RowPartials::attend_local(const AttentionKernels& kernels,
+                                       const AttendShape& shape,
+                                       const Queries& queries,
+                                       std::span<const HeldLeaf> held,
+                                       AttendScratch& scratch) {
   check_call(shape, queries);
   scratch.reserve(shape);
   rows_ = 0;
@@ -146,8 +164,9 @@ Result<void> RowPartials::attend_local(const AttentionKernels& kernels, const At
     // The first token sees furthest back, the last one furthest ahead.
     has_piece_[piece] = !repeats[piece] && first_visible(shape, queries.position) < (leaf + 1) * kLeafTokens;
     if (!has_piece_[piece]) continue;
-    const auto at = std::lower_bound(held.begin(), held.end(), leaf,
-                                     [](const HeldLeaf& one, std::uint32_t wanted) { return one.leaf < wanted; });
+    const auto at =
+        std::lower_bound(held.begin(), held.end(), leaf,
+                         [](const HeldLeaf& one, std::uint32_t wanted) { return one.leaf < wanted; });
     const std::uint32_t needed = std::min(kLeafTokens, last + 1 - leaf * kLeafTokens);
     const bool is_here = at != held.end() && at->leaf == leaf;
     if (!is_here || at->written < needed) return missing(leaf, needed, is_here ? at->written : 0);
@@ -155,18 +174,22 @@ Result<void> RowPartials::attend_local(const AttentionKernels& kernels, const At
     const PartialSpan out = pieces_[piece].span();
     for (std::uint32_t begin = 0; begin < rows;) {
       const RowTile tile = open_tile(shape, queries, begin, scratch);
-      attend_tile(kernels, shape, queries, tile, *at, nullptr, rows_from(out, begin, shape.layout.d), scratch);
+      attend_tile(kernels, shape, queries, tile, *at, nullptr, rows_from(out, begin, shape.layout.d),
+                  scratch);
       begin += tile.count;
     }
   }
-  if (Result<void> ranged = attend_range(kernels, shape, queries, held, nodes_, scratch); !ranged) return ranged;
+  if (Result<void> ranged = attend_range(kernels, shape, queries, held, nodes_, scratch); !ranged)
+    return ranged;
   shape_ = shape;
   range_ = required_range(shape, queries.position);
   rows_ = rows;
   return {};
 }
 
-Result<void> RowPartials::finish(const AttentionKernels& kernels, std::span<const TreeNode> others, float* out,
+Result<void> RowPartials::finish(const AttentionKernels& kernels,
+                                 std::span<const TreeNode> others,
+                                 float* out,
                                  std::size_t out_token_stride) {
   CHECK(rows_ > 0) << "finish without attend_local";
   const std::uint32_t d = shape_.layout.d;

@@ -12,10 +12,11 @@
 
 namespace longshore::attention {
 
-// Attention of some tokens of one sequence in one layer over one KV head. All tokens lie in one leaf i, so they share
-// the tree: result = ((leaf 0 + T) + leaf i-1) + leaf i, where T is the tree over leaves 1 .. i-2 and leaves that repeat
-// (i = 0: leaf i-1 and leaf 0; i = 1: leaf 0) count once. Whoever holds leaves of T answers with nodes; the compute node
-// holds leaf 0, i-1 and i, and completes the sum. Parallelism is outside: over sequences, KV heads and pieces of T.
+// Attention of some tokens of one sequence in one layer over one KV head. All tokens lie in one leaf i, so
+// they share the tree: result = ((leaf 0 + T) + leaf i-1) + leaf i, where T is the tree over leaves 1 .. i-2
+// and leaves that repeat (i = 0: leaf i-1 and leaf 0; i = 1: leaf 0) count once. Whoever holds leaves of T
+// answers with nodes; the compute node holds leaf 0, i-1 and i, and completes the sum. Parallelism is
+// outside: over sequences, KV heads and pieces of T.
 
 struct AttendShape {
   kv::KvLayout layout;
@@ -39,19 +40,20 @@ struct HeldLeaf {
   const std::byte* block = nullptr;
 };
 
-// What all holders together must cover, once each, for queries whose first token is at `position`: the tree leaves
-// [max(1, first / 128) - 1, max(i - 2, 0)), where first is the first position that this token sees (0 without a window,
-// else max(0, position + 1 - window)) and i = position / 128. Leaves of T before it are the identity for every row of
-// the call and must not be named.
+// What all holders together must cover, once each, for queries whose first token is at `position`: the tree
+// leaves [max(1, first / 128) - 1, max(i - 2, 0)), where first is the first position that this token sees (0
+// without a window, else max(0, position + 1 - window)) and i = position / 128. Leaves of T before it are the
+// identity for every row of the call and must not be named.
 TreeRange required_range(const AttendShape& shape, std::uint32_t position);
 
-// Memory that attending needs besides its results; one per thread, reused. Grows to what a shape needs and stays.
+// Memory that attending needs besides its results; one per thread, reused. Grows to what a shape needs and
+// stays.
 class AttendScratch {
  public:
   void reserve(const AttendShape& shape);
-  float* kernel_floats();                                // scratch_floats(d), 64-byte aligned
-  float* queries() { return queries_.data(); }           // [kRowsMax, d]
-  std::span<KeyRange> visible() { return visible_; }     // [kRowsMax]
+  float* kernel_floats();                             // scratch_floats(d), 64-byte aligned
+  float* queries() { return queries_.data(); }        // [kRowsMax, d]
+  std::span<KeyRange> visible() { return visible_; }  // [kRowsMax]
 
  private:
   std::vector<float> kernel_floats_;
@@ -59,25 +61,35 @@ class AttendScratch {
   std::vector<KeyRange> visible_;
 };
 
-// What a holder runs: the nodes of the leaves of T that it holds and the rows see, as maximal aligned subtrees. `held` is
-// ascending by leaf; leaves outside required_range() (leaf 0, i-1 and i among them) are passed over, so a piece of a list
-// may be given to each of several threads (cut_aligned() says where to cut).
-// Errors: kDataLoss when a visible position of a held leaf was never written.
-Result<void> attend_range(const AttentionKernels& kernels, const AttendShape& shape, const Queries& queries,
-                          std::span<const HeldLeaf> held, NodeList& nodes, AttendScratch& scratch);
+// What a holder runs: the nodes of the leaves of T that it holds and the rows see, as maximal aligned
+// subtrees. `held` is ascending by leaf; leaves outside required_range() (leaf 0, i-1 and i among them) are
+// passed over, so a piece of a list may be given to each of several threads (cut_aligned() says where to
+// cut). Errors: kDataLoss when a visible position of a held leaf was never written.
+Result<void> attend_range(const AttentionKernels& kernels,
+                          const AttendShape& shape,
+                          const Queries& queries,
+                          std::span<const HeldLeaf> held,
+                          NodeList& nodes,
+                          AttendScratch& scratch);
 
 // What the compute node holds of one call, in pieces, until the others' nodes are there. Reusable.
 class RowPartials {
  public:
-  // Starts a call: computes leaf 0, i-1 and i, and the nodes of those leaves of T that `held` lists (perhaps none).
-  // Errors: kDataLoss when leaf 0, i-1 or i is seen by a row and is not in `held`, or was not written so far.
-  Result<void> attend_local(const AttentionKernels& kernels, const AttendShape& shape, const Queries& queries,
-                            std::span<const HeldLeaf> held, AttendScratch& scratch);
+  // Starts a call: computes leaf 0, i-1 and i, and the nodes of those leaves of T that `held` lists (perhaps
+  // none). Errors: kDataLoss when leaf 0, i-1 or i is seen by a row and is not in `held`, or was not written
+  // so far.
+  Result<void> attend_local(const AttentionKernels& kernels,
+                            const AttendShape& shape,
+                            const Queries& queries,
+                            std::span<const HeldLeaf> held,
+                            AttendScratch& scratch);
 
-  // Adds the others' nodes, given in any order, and divides: out [tokens, G, d] with its own stride between tokens.
-  // The nodes must hold for the same queries. Errors: kDataLoss unless own and given nodes cover required_range()
-  // exactly once; `out` is then untouched. May be called again with other nodes.
-  Result<void> finish(const AttentionKernels& kernels, std::span<const TreeNode> others, float* out,
+  // Adds the others' nodes, given in any order, and divides: out [tokens, G, d] with its own stride between
+  // tokens. The nodes must hold for the same queries. Errors: kDataLoss unless own and given nodes cover
+  // required_range() exactly once; `out` is then untouched. May be called again with other nodes.
+  Result<void> finish(const AttentionKernels& kernels,
+                      std::span<const TreeNode> others,
+                      float* out,
                       std::size_t out_token_stride);
 
   std::uint32_t rows() const { return rows_; }

@@ -8,8 +8,9 @@ namespace longshore::attention {
 
 struct AttentionKernels;
 
-// The partial of R rows (query vectors): what attending over *some* of the keys gives, and what attending over the rest
-// can be added to. For each row, with logits s_j (natural exponent) and values v_j of its visible keys:
+// The partial of R rows (query vectors): what attending over *some* of the keys gives, and what attending
+// over the rest can be added to. For each row, with logits s_j (natural exponent) and values v_j of its
+// visible keys:
 //
 //   max [R] = largest s_j    weight [R] = sum_j exp(s_j - max)    sum [R, d] = sum_j exp(s_j - max) v_j
 //

@@ -22,7 +22,8 @@ void NodeList::begin_rows(std::uint32_t begin, std::uint32_t count) {
 }
 
 PartialSpan NodeList::add_leaf(std::uint32_t tree_leaf) {
-  CHECK(names_.empty() || tree_leaf >= names_.back().range().end) << "tree leaf " << tree_leaf << " comes late";
+  CHECK(names_.empty() || tree_leaf >= names_.back().range().end)
+      << "tree leaf " << tree_leaf << " comes late";
   names_.push_back({0, tree_leaf});
   const std::size_t needed = names_.size() * partial_floats(rows_, d_);
   if (floats_.size() < needed) floats_.resize(needed);
@@ -45,18 +46,22 @@ namespace {
 
 Error uncovered(TreeRange range, std::uint32_t from, std::uint32_t to) {
   return make_error(ErrorCode::kDataLoss, "tree leaves [", range.begin, ", ", range.end,
-                    ") are not covered once each: the nodes given ", from < to ? "leave out [" : "overlap in [",
-                    std::min(from, to), ", ", std::max(from, to), "); recompute from the tokens");
+                    ") are not covered once each: the nodes given ",
+                    from < to ? "leave out [" : "overlap in [", std::min(from, to), ", ", std::max(from, to),
+                    "); recompute from the tokens");
 }
 
-// `order` becomes the nodes' indices in ascending order of what they cover, checked to be all of `range` once.
-Result<void> order_and_check(TreeRange range, std::span<const TreeNode> nodes, std::vector<std::uint32_t>& order) {
+// `order` becomes the nodes' indices in ascending order of what they cover, checked to be all of `range`
+// once.
+Result<void> order_and_check(TreeRange range,
+                             std::span<const TreeNode> nodes,
+                             std::vector<std::uint32_t>& order) {
   order.clear();
   for (std::uint32_t i = 0; i < nodes.size(); ++i) {
     const NodeName name = nodes[i].name;
     if (!name.is_valid() || name.range().begin < range.begin || name.range().end > range.end)
-      return make_error(ErrorCode::kDataLoss, "node ", name.index, " of level ", name.level, " is not within tree leaves [",
-                        range.begin, ", ", range.end, ")");
+      return make_error(ErrorCode::kDataLoss, "node ", name.index, " of level ", name.level,
+                        " is not within tree leaves [", range.begin, ", ", range.end, ")");
     order.push_back(i);
   }
   std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
@@ -89,10 +94,14 @@ void TreeFold::merge_top(const AttentionKernels& kernels, std::uint32_t rows, st
   stack_.pop_back();
 }
 
-// Neighbouring subtrees meet at the lowest node that covers both. Before a new one is put on the stack, everything that
-// meets below the level at which it meets the top is complete: missing subtrees between them are the identity.
-Result<PartialView> TreeFold::fold(const AttentionKernels& kernels, TreeRange range, std::span<const TreeNode> nodes,
-                                   std::uint32_t rows, std::uint32_t d) {
+// Neighbouring subtrees meet at the lowest node that covers both. Before a new one is put on the stack,
+// everything that meets below the level at which it meets the top is complete: missing subtrees between them
+// are the identity.
+Result<PartialView> TreeFold::fold(const AttentionKernels& kernels,
+                                   TreeRange range,
+                                   std::span<const TreeNode> nodes,
+                                   std::uint32_t rows,
+                                   std::uint32_t d) {
   if (range.is_empty()) range.end = range.begin;
   if (Result<void> ordered = order_and_check(range, nodes, order_); !ordered) return ordered.error();
   stack_.clear();
@@ -110,7 +119,8 @@ void cut_aligned(TreeRange range, std::span<std::uint32_t> cuts) {
   CHECK(cuts.size() >= 2);
   const std::uint32_t parts = static_cast<std::uint32_t>(cuts.size() - 1);
   const std::uint32_t length = range.is_empty() ? 0 : range.end - range.begin;
-  // Rounding a cut moves it by at most half a step: a step of at most a quarter of a part keeps pieces within a quarter.
+  // Rounding a cut moves it by at most half a step: a step of at most a quarter of a part keeps pieces within
+  // a quarter.
   const std::uint32_t step = std::bit_floor(std::max(1u, length / parts / 4));
   cuts.front() = range.begin;
   for (std::uint32_t part = 1; part < parts; ++part) {

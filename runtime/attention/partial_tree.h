@@ -9,10 +9,11 @@
 
 namespace longshore::attention {
 
-// The middle of a sequence is summed along one fixed binary tree: for rows in leaf i, T is the tree over leaves
-// 1 .. i-2, renumbered from 0 (tree leaf k is leaf k + 1). Node (level, index) covers tree leaves
-// [index << level, (index + 1) << level) and its partial is the merge of its two children. Merging is commutative bit
-// for bit but not associative: this tree is what makes every split over holders give the same bits.
+// The middle of a sequence is summed along one fixed binary tree: for rows in leaf i, T is the tree over
+// leaves 1 .. i-2, renumbered from 0 (tree leaf k is leaf k + 1). Node (level, index) covers tree leaves
+// [index << level, (index + 1) << level) and its partial is the merge of its two children. Merging is
+// commutative bit for bit but not associative: this tree is what makes every split over holders give the same
+// bits.
 
 // Tree leaves [begin, end).
 struct TreeRange {
@@ -37,9 +38,10 @@ struct TreeNode {
   PartialView partial;
 };
 
-// The nodes of one holder for R rows: leaves are put in ascending order and two siblings become their parent, so what
-// remains are the maximal aligned subtrees of what was put. Rows may be done in several passes, so that the partials
-// being merged stay in the processor's cache; each pass puts the same leaves. Memory is kept between uses. One thread.
+// The nodes of one holder for R rows: leaves are put in ascending order and two siblings become their parent,
+// so what remains are the maximal aligned subtrees of what was put. Rows may be done in several passes, so
+// that the partials being merged stay in the processor's cache; each pass puts the same leaves. Memory is
+// kept between uses. One thread.
 class NodeList {
  public:
   // Starts with no node and one pass over all rows.
@@ -70,15 +72,19 @@ class NodeList {
   std::uint32_t pass_count_ = 0;
 };
 
-// Folds nodes, from any holders and in any order, into the partial of the whole tree: the same bits as if one process
-// had put every leaf of `range`. Tree leaves outside `range` are the identity. Memory is kept between uses. One thread.
+// Folds nodes, from any holders and in any order, into the partial of the whole tree: the same bits as if one
+// process had put every leaf of `range`. Tree leaves outside `range` are the identity. Memory is kept between
+// uses. One thread.
 class TreeFold {
  public:
-  // The partial of the tree; it points into a node or into this object until the next call. No view (null sum) when the
-  // range is empty. Errors: kDataLoss unless the nodes are well formed and cover `range` exactly: once each, with no
-  // gap, and nothing outside it.
-  Result<PartialView> fold(const AttentionKernels& kernels, TreeRange range, std::span<const TreeNode> nodes,
-                           std::uint32_t rows, std::uint32_t d);
+  // The partial of the tree; it points into a node or into this object until the next call. No view (null
+  // sum) when the range is empty. Errors: kDataLoss unless the nodes are well formed and cover `range`
+  // exactly: once each, with no gap, and nothing outside it.
+  Result<PartialView> fold(const AttentionKernels& kernels,
+                           TreeRange range,
+                           std::span<const TreeNode> nodes,
+                           std::uint32_t rows,
+                           std::uint32_t d);
 
  private:
   struct Pending {
@@ -93,8 +99,9 @@ class TreeFold {
   std::vector<AttentionPartial> merged_;  // one for each depth of the stack
 };
 
-// Cuts `range` into `parts` pieces of about equal length on multiples of the largest power of two that balance allows,
-// so that pieces leave few nodes: cuts [parts + 1], ascending, first range.begin, last range.end.
+// Cuts `range` into `parts` pieces of about equal length on multiples of the largest power of two that
+// balance allows, so that pieces leave few nodes: cuts [parts + 1], ascending, first range.begin, last
+// range.end.
 void cut_aligned(TreeRange range, std::span<std::uint32_t> cuts);
 
 }  // namespace longshore::attention

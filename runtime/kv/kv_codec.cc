@@ -17,9 +17,9 @@ std::size_t element_bytes(Dtype type) { return type == Dtype::kF32 ? 4 : type ==
 
 // Where the elements and scales of one position lie in one half (K or V) of a block.
 struct Place {
-  std::byte* elements;      // element i at i * element_step
+  std::byte* elements;  // element i at i * element_step
   std::size_t element_step;
-  std::byte* scales;        // scale b at b * scale_step; q8_0 only
+  std::byte* scales;  // scale b at b * scale_step; q8_0 only
   std::size_t scale_step;
 };
 
@@ -81,7 +81,8 @@ void encode(const KvLayout& layout, const float* x, const Place& place) {
         put(place.elements + i * place.element_step, f32_to_f16_saturated(x[i]));
       return;
     case Dtype::kBF16:
-      for (std::uint32_t i = 0; i < layout.d; ++i) put(place.elements + i * place.element_step, to_finite_bf16(x[i]));
+      for (std::uint32_t i = 0; i < layout.d; ++i)
+        put(place.elements + i * place.element_step, to_finite_bf16(x[i]));
       return;
     case Dtype::kQ8_0:
       for (std::uint32_t b = 0; b < layout.d / kScaleSpan; ++b) encode_q8_0(x + b * kScaleSpan, place, b);
@@ -93,9 +94,15 @@ void decode_row(const KvLayout& layout, const Place& place, float* x) {
   for (std::uint32_t i = 0; i < layout.d; ++i) {
     const std::byte* element = place.elements + i * place.element_step;
     switch (layout.type) {
-      case Dtype::kF32: x[i] = get<float>(element); break;
-      case Dtype::kF16: x[i] = f16_to_f32(get<std::uint16_t>(element)); break;
-      case Dtype::kBF16: x[i] = bf16_to_f32(get<std::uint16_t>(element)); break;
+      case Dtype::kF32:
+        x[i] = get<float>(element);
+        break;
+      case Dtype::kF16:
+        x[i] = f16_to_f32(get<std::uint16_t>(element));
+        break;
+      case Dtype::kBF16:
+        x[i] = bf16_to_f32(get<std::uint16_t>(element));
+        break;
       case Dtype::kQ8_0: {
         const std::byte* scale = place.scales + (i / kScaleSpan) * place.scale_step;
         x[i] = static_cast<float>(get<std::int8_t>(element)) * f16_to_f32(get<std::uint16_t>(scale));
@@ -110,8 +117,8 @@ Result<void> check_finite(const char* what, const KvLayout& layout, std::uint32_
     const float* x = rows.data + n * rows.stride;
     for (std::uint32_t i = 0; i < layout.d; ++i) {
       if (!std::isfinite(x[i]))
-        return make_error(ErrorCode::kInvalidArgument, what, " of row ", n, " of ", count, " is ", x[i], " in dimension ",
-                          i, "; the KV store takes finite values only");
+        return make_error(ErrorCode::kInvalidArgument, what, " of row ", n, " of ", count, " is ", x[i],
+                          " in dimension ", i, "; the KV store takes finite values only");
     }
   }
   return {};
@@ -127,13 +134,15 @@ std::size_t KvLayout::k_bytes() const {
 Result<void> KvLayout::validate() const {
   const std::uint32_t step = type == Dtype::kQ8_0 ? kScaleSpan : kGroupKeys;
   if (d < kGroupKeys || d > 1024 || d % step != 0)
-    return make_error(ErrorCode::kInvalidArgument, "KV of type ", to_string(type), " needs a head dimension that is a multiple of ",
-                      step, " in [16, 1024]; this model has ", d, (step == kScaleSpan ? "; try --kv-type f16" : ""));
+    return make_error(ErrorCode::kInvalidArgument, "KV of type ", to_string(type),
+                      " needs a head dimension that is a multiple of ", step,
+                      " in [16, 1024]; this model has ", d,
+                      (step == kScaleSpan ? "; try --kv-type f16" : ""));
   return {};
 }
 
-Result<void> append(const KvLayout& layout, std::byte* block, std::uint32_t slot, std::uint32_t count, KvRows k,
-                    KvRows v) {
+Result<void> append(
+    const KvLayout& layout, std::byte* block, std::uint32_t slot, std::uint32_t count, KvRows k, KvRows v) {
   CHECK(slot <= kLeafTokens && count <= kLeafTokens - slot) << "slot " << slot << " count " << count;
   if (Result<void> finite = check_finite("K", layout, count, k); !finite) return finite;
   if (Result<void> finite = check_finite("V", layout, count, v); !finite) return finite;

@@ -17,5 +17,6 @@ constexpr unsigned few_vectors(unsigned) { return 4; }
 #include "runtime/attention/cpu/attention_inl.h"
 
 namespace longshore::attention {
-const AttentionKernels kAttentionKernelsAvx512{"avx512", attend_leaf, merge_partials, normalise_row, exp_values};
+const AttentionKernels kAttentionKernelsAvx512{"avx512", attend_leaf, merge_partials, normalise_row,
+                                               exp_values};
 }  // namespace longshore::attention

@@ -17,5 +17,6 @@ constexpr unsigned few_vectors(unsigned) { return 1; }
 #include "runtime/attention/cpu/attention_inl.h"
 
 namespace longshore::attention {
-const AttentionKernels kAttentionKernelsPortable{"portable", attend_leaf, merge_partials, normalise_row, exp_values};
+const AttentionKernels kAttentionKernelsPortable{"portable", attend_leaf, merge_partials, normalise_row,
+                                                 exp_values};
 }  // namespace longshore::attention

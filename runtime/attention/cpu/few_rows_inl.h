@@ -1,8 +1,12 @@
 #pragma once
 
-// Decode: a few rows against one leaf that streams from memory once. K and V are read strictly forward, and what comes
-// kPrefetchBytes later is prefetched into L2, running on into the next block: decode is limited by memory, and this was
-// the largest single gain (tests/bench/attention measures it).
+// Decode: a few rows against one leaf that streams from memory once. K and V are read strictly forward, and
+// what comes kPrefetchBytes later is prefetched into L2, running on into the next block: decode is limited by
+// memory, and this was the largest single gain (tests/bench/attention measures it).
+
+#include "runtime/attention/cpu/leaf_inl.h"
+#include "runtime/attention/cpu/softmax_inl.h"
+#include "runtime/attention/cpu/widen_inl.h"
 
 namespace longshore::attention {
 namespace {
@@ -10,8 +14,8 @@ namespace {
 inline constexpr std::size_t kPrefetchBytes = 16384;
 inline constexpr std::size_t kCacheLine = 64;
 
-// The bytes of this block and then of the next one, seen as one stream and fetched a little at a time: a burst would
-// fill the few buffers that loads need too.
+// The bytes of this block and then of the next one, seen as one stream and fetched a little at a time: a
+// burst would fill the few buffers that loads need too.
 class Stream {
  public:
   Stream(const std::byte* block, const std::byte* next, std::size_t block_bytes)
@@ -43,9 +47,11 @@ class Stream {
   std::size_t fetched_ = 0;
 };
 
-// Logits of kRows rows for kGroups neighbouring groups of 16 keys: one chain of fma over the dimensions for each key.
+// Logits of kRows rows for kGroups neighbouring groups of 16 keys: one chain of fma over the dimensions for
+// each key.
 template <typename Codec, unsigned kRows, unsigned kGroups>
-[[gnu::noinline]] void few_logits(const LeafTask& task, const float* q, std::uint32_t group, float* logits, Stream* stream) {
+[[gnu::noinline]] void few_logits(
+    const LeafTask& task, const float* q, std::uint32_t group, float* logits, Stream* stream) {
   F32x16 sum[kRows][kGroups];
   for (unsigned r = 0; r < kRows; ++r)
     for (unsigned g = 0; g < kGroups; ++g) sum[r][g] = zero();
@@ -71,19 +77,29 @@ template <typename Codec, unsigned kRows, unsigned kGroups>
 
 // Groups [group, end), kGroups at a time and the rest one by one: several chains hide the latency of fma.
 template <typename Codec, unsigned kRows, unsigned kGroups>
-inline void few_groups(const LeafTask& task, const float* q, std::uint32_t group, std::uint32_t end, float* logits,
+inline void few_groups(const LeafTask& task,
+                       const float* q,
+                       std::uint32_t group,
+                       std::uint32_t end,
+                       float* logits,
                        Stream* stream) {
-  for (; group + kGroups <= end; group += kGroups) few_logits<Codec, kRows, kGroups>(task, q, group, logits, stream);
+  for (; group + kGroups <= end; group += kGroups)
+    few_logits<Codec, kRows, kGroups>(task, q, group, logits, stream);
   if constexpr (kGroups > 1) {
     if (group < end) few_groups<Codec, kRows, 1>(task, q, group, end, logits, stream);
   }
 }
 
-// Adds positions [begin, end), counted from where `values` and `weights` start, to columns [column, column + 16 *
-// kVectors) of kRows sums.
+// Adds positions [begin, end), counted from where `values` and `weights` start, to columns [column, column +
+// 16 * kVectors) of kRows sums.
 template <typename Codec, unsigned kRows, unsigned kVectors>
-[[gnu::noinline]] void few_values(const LeafTask& task, const typename Codec::Values& values, const float* weights,
-                       KeyRange positions, std::uint32_t column, float* sums, Stream* stream) {
+[[gnu::noinline]] void few_values(const LeafTask& task,
+                                  const typename Codec::Values& values,
+                                  const float* weights,
+                                  KeyRange positions,
+                                  std::uint32_t column,
+                                  float* sums,
+                                  Stream* stream) {
   const std::size_t position_bytes = Codec::half_bytes(task.d) / kPositions;
   F32x16 sum[kRows][kVectors];
   for (unsigned r = 0; r < kRows; ++r)
@@ -103,8 +119,13 @@ template <typename Codec, unsigned kRows, unsigned kVectors>
 
 // All columns from `column` on, in panels of kVectors and the rest one by one.
 template <typename Codec, unsigned kRows, unsigned kVectors>
-inline void few_columns(const LeafTask& task, const typename Codec::Values& values, const float* weights,
-                        KeyRange positions, std::uint32_t column, float* sums, Stream* stream) {
+inline void few_columns(const LeafTask& task,
+                        const typename Codec::Values& values,
+                        const float* weights,
+                        KeyRange positions,
+                        std::uint32_t column,
+                        float* sums,
+                        Stream* stream) {
   for (; column + kVectors * kLanes <= task.d; column += kVectors * kLanes) {
     few_values<Codec, kRows, kVectors>(task, values, weights, positions, column, sums, stream);
     stream = nullptr;  // the first panel has fetched for all
@@ -114,7 +135,14 @@ inline void few_columns(const LeafTask& task, const typename Codec::Values& valu
   }
 }
 
-// Calls body(first row, std constant of how many rows) for runs of at most kMost rows: registers hold no more.
+// A number that a template can take from a function argument.
+template <unsigned kCount>
+struct Count {
+  static constexpr unsigned value = kCount;
+};
+
+// Calls body(first row, std constant of how many rows) for runs of at most kMost rows: registers hold no
+// more.
 template <unsigned kMost, typename Body>
 inline void for_row_runs(std::uint32_t first, std::uint32_t rows, Body body) {
   for (; rows - first >= kMost; first += kMost) body(first, Count<kMost>{});
@@ -134,12 +162,13 @@ void attend_few_rows(const LeafTask& task, PartialSpan out, float* scratch) {
   for (std::uint32_t group = group_begin; group < group_end; group += kGroupsHot) {
     const std::uint32_t end = group + kGroupsHot < group_end ? group + kGroupsHot : group_end;
     for_row_runs<kFewRowsRun>(0, task.rows, [&](std::uint32_t r, auto count) {
-      few_groups<Codec, count.value, few_key_groups(count.value)>(task, task.q + r * task.d, group, end,
-                                                                  logits + r * kPositions, r == 0 ? &stream : nullptr);
+      few_groups<Codec, count.value, few_key_groups(count.value)>(
+          task, task.q + r * task.d, group, end, logits + r * kPositions, r == 0 ? &stream : nullptr);
     });
   }
   for (std::uint32_t r = 0; r < task.rows; ++r) {
-    const RowSums sums = softmax_row(logits + r * kPositions, task.visible[r], group_begin, group_end, task.softcap);
+    const RowSums sums =
+        softmax_row(logits + r * kPositions, task.visible[r], group_begin, group_end, task.softcap);
     out.max[r] = sums.max;
     out.weight[r] = sums.weight;
   }
@@ -150,9 +179,9 @@ void attend_few_rows(const LeafTask& task, PartialSpan out, float* scratch) {
                              seen.end - first < kLanes ? seen.end - first : kLanes};
     const typename Codec::Values values(task.block, task.d, first);
     for_row_runs<kFewRowsRun>(0, task.rows, [&](std::uint32_t r, auto count) {
-      few_columns<Codec, count.value, few_vectors(count.value)>(
-          task, values, logits + r * kPositions + first, positions, 0, out.sum + r * task.d,
-          r == 0 ? &stream : nullptr);
+      few_columns<Codec, count.value, few_vectors(count.value)>(task, values, logits + r * kPositions + first,
+                                                                positions, 0, out.sum + r * task.d,
+                                                                r == 0 ? &stream : nullptr);
     });
   }
   // Makes -0 into +0: whether a position with weight 0 is added or passed over must not show.

@@ -1,8 +1,12 @@
 #pragma once
 
-// Prefill: up to kRowsMax rows against one leaf. K and V are widened once into f32 panels; then both products are the
-// same register tile, C[rows][16 * kTileVectors] = chain over k of A[row][k] * B[k][...]: for Q K^T k is the dimension
-// and B a panel of keys, for P V k is the position and B a panel of columns.
+// Prefill: up to kRowsMax rows against one leaf. K and V are widened once into f32 panels; then both products
+// are the same register tile, C[rows][16 * kTileVectors] = chain over k of A[row][k] * B[k][...]: for Q K^T k
+// is the dimension and B a panel of keys, for P V k is the position and B a panel of columns.
+
+#include "runtime/attention/cpu/leaf_inl.h"
+#include "runtime/attention/cpu/softmax_inl.h"
+#include "runtime/attention/cpu/widen_inl.h"
 
 namespace longshore::attention {
 namespace {
@@ -10,13 +14,13 @@ namespace {
 inline constexpr std::uint32_t kPanel = kTileVectors * kLanes;
 
 struct Tile {
-  const float* a;       // row r, step k at r * a_stride + k
+  const float* a;  // row r, step k at r * a_stride + k
   std::size_t a_stride;
-  const float* b;       // step k at k * 16 * kVectors
+  const float* b;  // step k at k * 16 * kVectors
   KeyRange steps;
-  float* c;             // row r at r * c_stride
+  float* c;  // row r at r * c_stride
   std::size_t c_stride;
-  float last;           // added to each result: -0 changes nothing, +0 makes -0 into +0
+  float last;  // added to each result: -0 changes nothing, +0 makes -0 into +0
 };
 
 template <unsigned kRows, unsigned kVectors>
@@ -61,18 +65,20 @@ template <typename Codec>
 
 // Widens columns [column, column + width) of positions to [128][width].
 template <typename Codec>
-[[gnu::noinline]] void widen_values(const LeafTask& task, KeyRange positions, std::uint32_t column, std::uint32_t width, float* to) {
+[[gnu::noinline]] void widen_values(
+    const LeafTask& task, KeyRange positions, std::uint32_t column, std::uint32_t width, float* to) {
   for (std::uint32_t first = positions.begin / kLanes * kLanes; first < positions.end; first += kLanes) {
     const typename Codec::Values values(task.block, task.d, first);
     const std::uint32_t end = positions.end - first < kLanes ? positions.end - first : kLanes;
     for (std::uint32_t j = positions.begin > first ? positions.begin - first : 0; j < end; ++j)
-      for (std::uint32_t c = 0; c < width; c += kLanes) store(to + (first + j) * width + c, values.load(j, column + c));
+      for (std::uint32_t c = 0; c < width; c += kLanes)
+        store(to + (first + j) * width + c, values.load(j, column + c));
   }
 }
 
 template <typename Codec>
 void attend_many_rows(const LeafTask& task, PartialSpan out, float* scratch) {
-  float* panel = scratch;                                           // at most [d or 128][kPanel]
+  float* panel = scratch;  // at most [d or 128][kPanel]
   float* logits = scratch + (task.d > kPositions ? task.d : kPositions) * kPanel;  // [R, 128]
   const KeyRange seen = union_of(task.visible, task.rows);
   const auto for_tiles = [&](auto body) {
@@ -86,8 +92,13 @@ void attend_many_rows(const LeafTask& task, PartialSpan out, float* scratch) {
     widen_keys<Codec>(task, key / kLanes, panel);
     for_tiles([&](std::uint32_t r, std::uint32_t count, KeyRange range) {
       if (range.end <= key || range.begin >= key + kPanel) return;
-      multiply_rows<kTileRows, kTileVectors>(
-          count, {task.q + r * task.d, task.d, panel, {0, task.d}, logits + r * kPositions + key, kPositions, -0.0f});
+      multiply_rows<kTileRows, kTileVectors>(count, {task.q + r * task.d,
+                                                     task.d,
+                                                     panel,
+                                                     {0, task.d},
+                                                     logits + r * kPositions + key,
+                                                     kPositions,
+                                                     -0.0f});
     });
   }
   for_tiles([&](std::uint32_t first, std::uint32_t count, KeyRange range) {
@@ -102,7 +113,8 @@ void attend_many_rows(const LeafTask& task, PartialSpan out, float* scratch) {
     const std::uint32_t width = task.d - column < kPanel ? kLanes : kPanel;
     widen_values<Codec>(task, seen, column, width, panel);
     for_tiles([&](std::uint32_t r, std::uint32_t count, KeyRange range) {
-      const Tile tile{logits + r * kPositions, kPositions, panel, range, out.sum + r * task.d + column, task.d, 0.0f};
+      const Tile tile{logits + r * kPositions,       kPositions, panel, range,
+                      out.sum + r * task.d + column, task.d,     0.0f};
       if (width == kPanel) {
         multiply_rows<kTileRows, kTileVectors>(count, tile);
       } else {

@@ -2,14 +2,16 @@
 
 // Adding two partials, and the division at the root.
 
+#include "runtime/attention/cpu/leaf_inl.h"
+
 namespace longshore::attention {
 namespace {
 
 // What becomes of one row: keep one side, or scale the sum of the side with the smaller maximum.
 struct RowMerge {
   float factor[kLanes];
-  bool keep_a[kLanes];   // b's weight is 0
-  bool keep_b[kLanes];   // a's weight is 0, b's is not
+  bool keep_a[kLanes];  // b's weight is 0
+  bool keep_b[kLanes];  // a's weight is 0, b's is not
   bool a_is_big[kLanes];
 };
 
@@ -55,8 +57,8 @@ void merge_partials(std::uint32_t rows, std::uint32_t d, PartialSpan out, Partia
   for (std::uint32_t begin = 0; begin < rows; begin += kLanes) {
     const std::uint32_t count = rows - begin < kLanes ? rows - begin : kLanes;
     const RowMerge merge =
-        merge_scalars(count, {nullptr, out.max + begin, out.weight + begin}, {nullptr, a.max + begin, a.weight + begin},
-                      {nullptr, b.max + begin, b.weight + begin});
+        merge_scalars(count, {nullptr, out.max + begin, out.weight + begin},
+                      {nullptr, a.max + begin, a.weight + begin}, {nullptr, b.max + begin, b.weight + begin});
     for (std::uint32_t r = 0; r < count; ++r) {
       const std::size_t at = std::size_t{begin + r} * d;
       float* sum = out.sum + at;
@@ -68,7 +70,8 @@ void merge_partials(std::uint32_t rows, std::uint32_t d, PartialSpan out, Partia
         const float* big = merge.a_is_big[r] ? a.sum + at : b.sum + at;
         const float* small = merge.a_is_big[r] ? b.sum + at : a.sum + at;
         const F32x16 factor = broadcast(merge.factor[r]);
-        for (std::uint32_t c = 0; c < d; c += kLanes) store(sum + c, fma(factor, load(small + c), load(big + c)));
+        for (std::uint32_t c = 0; c < d; c += kLanes)
+          store(sum + c, fma(factor, load(small + c), load(big + c)));
       }
     }
   }

@@ -3,6 +3,8 @@
 // Logits of one row and one leaf to weights: cap, mask, maximum, exp, sum. The order of everything is in
 // docs/determinism.md.
 
+#include "runtime/attention/cpu/leaf_inl.h"
+
 namespace longshore::attention {
 namespace {
 
@@ -11,10 +13,10 @@ struct RowSums {
   float weight;
 };
 
-// `row` holds logits for the groups of 16 keys [group_begin, group_end), which contain `visible` and beyond it anything
-// (also NaN); weights replace them, +0 for keys that are not visible.
-[[gnu::noinline]] RowSums softmax_row(float* row, KeyRange visible, std::uint32_t group_begin, std::uint32_t group_end,
-                                      float softcap) {
+// `row` holds logits for the groups of 16 keys [group_begin, group_end), which contain `visible` and beyond
+// it anything (also NaN); weights replace them, +0 for keys that are not visible.
+[[gnu::noinline]] RowSums softmax_row(
+    float* row, KeyRange visible, std::uint32_t group_begin, std::uint32_t group_end, float softcap) {
   const float lowest = -__builtin_inff();
   if (visible.begin >= visible.end) {  // never -inf minus -inf
     for (std::uint32_t g = group_begin; g < group_end; ++g) store(row + g * kLanes, zero());
@@ -25,7 +27,8 @@ struct RowSums {
     F32x16 logit = load(row + g * kLanes);
     if (softcap != 0) logit = mul(broadcast(softcap), kernels::tanh(div(logit, broadcast(softcap))));
     const int first = static_cast<int>(g * kLanes);
-    const Mask16 seen = lanes_between(static_cast<int>(visible.begin) - first, static_cast<int>(visible.end) - first);
+    const Mask16 seen =
+        lanes_between(static_cast<int>(visible.begin) - first, static_cast<int>(visible.end) - first);
     logit = select(seen, logit, broadcast(lowest));
     largest = max(largest, logit);
     store(row + g * kLanes, logit);

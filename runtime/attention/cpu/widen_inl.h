@@ -1,21 +1,20 @@
 #pragma once
 
-// K and V of one block as f32 lanes, for each type of KvLayout (runtime/kv/kv_codec.h has the picture). Widening is
-// exact, also of q8_0 (int8 times f16 needs 19 bits), so one order of arithmetic serves every type.
+// K and V of one block as f32 lanes, for each type of KvLayout (runtime/kv/kv_codec.h has the picture).
+// Widening is exact, also of q8_0 (int8 times f16 needs 19 bits), so one order of arithmetic serves every
+// type.
+
+#include "runtime/attention/cpu/leaf_inl.h"
 
 namespace longshore::attention {
 namespace {
 
-using namespace longshore::kernels;
-
-inline constexpr std::uint32_t kPositions = 128;   // of a leaf
-inline constexpr std::uint32_t kKeyGroups = kPositions / kLanes;
-inline constexpr std::uint32_t kScaleSpan = 32;    // dimensions that share a scale in q8_0
+inline constexpr std::uint32_t kScaleSpan = 32;     // dimensions that share a scale in q8_0
 inline constexpr std::uint32_t kWidestHead = 1024;  // d at most, as KvLayout says
 
-// Each codec has: half_bytes(d), the bytes of K or of V in a block; Keys, which opens dimensions [16 * part, 16 * part +
-// 16) of one group of 16 keys and loads dimension 16 * part + i of all of them; Values, which opens the 16 positions from
-// a multiple of 16 on and loads columns [c, c + 16) of one of them.
+// Each codec has: half_bytes(d), the bytes of K or of V in a block; Keys, which opens dimensions [16 * part,
+// 16 * part + 16) of one group of 16 keys and loads dimension 16 * part + i of all of them; Values, which
+// opens the 16 positions from a multiple of 16 on and loads columns [c, c + 16) of one of them.
 template <typename T, F32x16 (*kLoad)(const T*)>
 struct PlainCodec {
   static std::size_t half_bytes(std::uint32_t d) { return std::size_t{kPositions} * d * sizeof(T); }
@@ -44,7 +43,9 @@ using F16Codec = PlainCodec<std::uint16_t, load_f16>;
 using Bf16Codec = PlainCodec<std::uint16_t, load_bf16>;
 
 struct Q8Codec {
-  static std::size_t half_bytes(std::uint32_t d) { return std::size_t{kPositions} * (d + d / kScaleSpan * 2); }
+  static std::size_t half_bytes(std::uint32_t d) {
+    return std::size_t{kPositions} * (d + d / kScaleSpan * 2);
+  }
 
   struct Keys {
     F32x16 scale;
@@ -52,7 +53,8 @@ struct Q8Codec {
     void open(const std::byte* block, std::uint32_t d, std::uint32_t group, std::uint32_t part) {
       const std::byte* group_bytes = block + group * (half_bytes(d) / kKeyGroups);
       scale = load_f16(reinterpret_cast<const std::uint16_t*>(group_bytes) + part / 2 * kLanes);
-      from = reinterpret_cast<const std::int8_t*>(group_bytes) + d / kScaleSpan * kLanes * 2 + part * kLanes * kLanes;
+      from = reinterpret_cast<const std::int8_t*>(group_bytes) + d / kScaleSpan * kLanes * 2 +
+             part * kLanes * kLanes;
     }
     F32x16 load(std::uint32_t i) const { return mul(load_i8(from + i * kLanes), scale); }
   };
@@ -66,8 +68,10 @@ struct Q8Codec {
       const std::byte* half = block + half_bytes(d);
       const std::size_t per_position = d / kScaleSpan;
       const auto* narrow = reinterpret_cast<const std::uint16_t*>(half) + first * per_position;
-      for (std::size_t i = 0; i < per_position; ++i) store(scales + i * kLanes, load_f16(narrow + i * kLanes));
-      from = reinterpret_cast<const std::int8_t*>(half) + kPositions * per_position * 2 + std::size_t{first} * d;
+      for (std::size_t i = 0; i < per_position; ++i)
+        store(scales + i * kLanes, load_f16(narrow + i * kLanes));
+      from =
+          reinterpret_cast<const std::int8_t*>(half) + kPositions * per_position * 2 + std::size_t{first} * d;
     }
     F32x16 load(std::uint32_t position, std::uint32_t c) const {
       const float scale = scales[(position * stride + c) / kScaleSpan];

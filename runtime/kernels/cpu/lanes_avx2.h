@@ -1,11 +1,10 @@
 #pragma once
 
-// Sixteen float lanes in two AVX2 registers: the names and the bits of lanes_portable.h, which documents them.
-// Compile with -mavx2 -mfma -mf16c.
-
-#include <immintrin.h>
+// Sixteen float lanes in two AVX2 registers: the names and the bits of lanes_portable.h, which documents
+// them. Compile with -mavx2 -mfma -mf16c.
 
 #include <cstdint>
+#include <immintrin.h>
 
 namespace longshore::kernels {
 namespace {
@@ -117,7 +116,8 @@ inline Mask16 lanes_between(int begin, int end) {
     const __m256i low_enough = _mm256_cmpgt_epi32(_mm256_set1_epi32(end), index);
     return _mm256_castsi256_ps(_mm256_andnot_si256(too_low, low_enough));
   };
-  return {half(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)), half(_mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15))};
+  return {half(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
+          half(_mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15))};
 }
 inline F32x16 select(Mask16 where, F32x16 a, F32x16 b) {
   return {_mm256_blendv_ps(b.lo, a.lo, where.lo), _mm256_blendv_ps(b.hi, a.hi, where.hi)};
@@ -132,9 +132,7 @@ inline I32x16 broadcast_i32(std::int32_t x) {
 }
 inline I32x16 bits_of(F32x16 a) { return {_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)}; }
 inline F32x16 from_bits(I32x16 a) { return {_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)}; }
-inline I32x16 add(I32x16 a, I32x16 b) {
-  return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)};
-}
+inline I32x16 add(I32x16 a, I32x16 b) { return {_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)}; }
 inline I32x16 bit_and(I32x16 a, I32x16 b) {
   return {_mm256_and_si256(a.lo, b.lo), _mm256_and_si256(a.hi, b.hi)};
 }

@@ -1,11 +1,11 @@
 #pragma once
 
-// Sixteen float lanes in one AVX-512 register: the names and the bits of lanes_portable.h, which documents them.
-// Compile with -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c (g++ does not take the last two as implied).
-
-#include <immintrin.h>
+// Sixteen float lanes in one AVX-512 register: the names and the bits of lanes_portable.h, which documents
+// them. Compile with -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c (g++ does not take the last two
+// as implied).
 
 #include <cstdint>
+#include <immintrin.h>
 
 namespace longshore::kernels {
 namespace {
@@ -52,7 +52,8 @@ inline void store_bf16(std::uint16_t* to, F32x16 a) {
   const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
   const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
   const __m512i quiet = _mm512_or_si512(bits, _mm512_set1_epi32(0x400000));
-  const __m512i chosen = _mm512_mask_mov_epi32(rounded, _mm512_cmp_ps_mask(a.all, a.all, _CMP_UNORD_Q), quiet);
+  const __m512i chosen =
+      _mm512_mask_mov_epi32(rounded, _mm512_cmp_ps_mask(a.all, a.all, _CMP_UNORD_Q), quiet);
   store_256(to, _mm512_cvtepi32_epi16(_mm512_srli_epi32(chosen, 16)));
 }
 
@@ -83,7 +84,9 @@ inline Mask16 lanes_between(int begin, int end) {
   const unsigned below_begin = (1u << from) - 1u;
   return {static_cast<__mmask16>(below_end & ~below_begin)};
 }
-inline F32x16 select(Mask16 where, F32x16 a, F32x16 b) { return {_mm512_mask_blend_ps(where.bits, b.all, a.all)}; }
+inline F32x16 select(Mask16 where, F32x16 a, F32x16 b) {
+  return {_mm512_mask_blend_ps(where.bits, b.all, a.all)};
+}
 inline F32x16 select_or_zero(Mask16 where, F32x16 a) { return {_mm512_maskz_mov_ps(where.bits, a.all)}; }
 
 inline I32x16 broadcast_i32(std::int32_t x) { return {_mm512_set1_epi32(x)}; }

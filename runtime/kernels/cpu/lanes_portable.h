@@ -1,13 +1,15 @@
 #pragma once
 
-// Sixteen float lanes, the unit in which every float reduction of the CPU kernels is written. This file is the meaning;
-// lanes_avx2.h and lanes_avx512.h declare the same names with the same bits. A kernel is one source `<op>_inl.h` over
-// these names, compiled once per instruction set by a small .cc that includes one of the three headers first. Everything
-// has internal linkage: the linker must never keep one instruction set's copy for another (docs/decisions/0001).
+// Sixteen float lanes, the unit in which every float reduction of the CPU kernels is written. This file is
+// the meaning; lanes_avx2.h and lanes_avx512.h declare the same names with the same bits. A kernel is one
+// source `<op>_inl.h` over these names, compiled once per instruction set by a small .cc that includes one of
+// the three headers first. Everything has internal linkage: the linker must never keep one instruction set's
+// copy for another (docs/decisions/0001).
 //
-// Rules: compile with -ffp-contract=off; every fused multiply-add is a call of fma(), nothing else is fused. Callers run
-// under set_float_environment() (round to nearest, no flushing). Pointers need the alignment of their element only.
-// In kernel sources call no inline function of the standard library, for the same reason of linkage.
+// Rules: compile with -ffp-contract=off; every fused multiply-add is a call of fma(), nothing else is fused.
+// Callers run under set_float_environment() (round to nearest, no flushing). Pointers need the alignment of
+// their element only. In kernel sources call no inline function of the standard library, for the same reason
+// of linkage.
 
 #include <cstdint>
 
@@ -66,7 +68,8 @@ inline std::uint16_t narrow_f16(float x) {
   if (magnitude > 0x7f800000u) return static_cast<std::uint16_t>(sign | 0x7e00u);
   if (magnitude > 0x477fe000u) magnitude = 0x477fe000u;
   if (magnitude < 0x38800000u) {
-    // Adding 1/2 puts the f16 subnormal's last place (2^-24) at f32's last place there, so the sum rounds as wanted.
+    // Adding 1/2 puts the f16 subnormal's last place (2^-24) at f32's last place there, so the sum rounds as
+    // wanted.
     const std::uint32_t rounded = float_bits(bits_float(magnitude) + 0.5f) - 0x3f000000u;
     return static_cast<std::uint16_t>(sign | rounded);
   }
@@ -79,9 +82,15 @@ inline std::uint16_t narrow_bf16(float x) {
   return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-inline F32x16 zero() { return per_lane([](unsigned) { return 0.0f; }); }
-inline F32x16 broadcast(float x) { return per_lane([x](unsigned) { return x; }); }
-inline F32x16 load(const float* from) { return per_lane([from](unsigned l) { return from[l]; }); }
+inline F32x16 zero() {
+  return per_lane([](unsigned) { return 0.0f; });
+}
+inline F32x16 broadcast(float x) {
+  return per_lane([x](unsigned) { return x; });
+}
+inline F32x16 load(const float* from) {
+  return per_lane([from](unsigned l) { return from[l]; });
+}
 inline void store(float* to, F32x16 a) {
   for (unsigned l = 0; l < 16; ++l) to[l] = a.lane[l];
 }
@@ -162,7 +171,9 @@ inline F32x16 select(Mask16 where, F32x16 a, F32x16 b) {
 inline F32x16 select_or_zero(Mask16 where, F32x16 a) { return select(where, a, zero()); }
 
 // Integers: two's complement, wrapping.
-inline I32x16 broadcast_i32(std::int32_t x) { return per_int_lane([x](unsigned) { return x; }); }
+inline I32x16 broadcast_i32(std::int32_t x) {
+  return per_int_lane([x](unsigned) { return x; });
+}
 inline I32x16 bits_of(F32x16 a) {
   return per_int_lane([&](unsigned l) { return static_cast<std::int32_t>(float_bits(a.lane[l])); });
 }
@@ -186,9 +197,8 @@ inline I32x16 bit_xor(I32x16 a, I32x16 b) {
 }
 template <int kBits>
 inline I32x16 shift_left(I32x16 a) {
-  return per_int_lane([&](unsigned l) {
-    return static_cast<std::int32_t>(static_cast<std::uint32_t>(a.lane[l]) << kBits);
-  });
+  return per_int_lane(
+      [&](unsigned l) { return static_cast<std::int32_t>(static_cast<std::uint32_t>(a.lane[l]) << kBits); });
 }
 // Arithmetic: the sign moves in.
 template <int kBits>
@@ -216,7 +226,8 @@ inline float reduce_add(F32x16 a) {
 // The largest lane; which zero of two signs comes out, and what a NaN does, is not promised.
 inline float reduce_max(F32x16 a) {
   for (unsigned half = 8; half > 0; half /= 2) {
-    for (unsigned l = 0; l < half; ++l) a.lane[l] = a.lane[l] > a.lane[l + half] ? a.lane[l] : a.lane[l + half];
+    for (unsigned l = 0; l < half; ++l)
+      a.lane[l] = a.lane[l] > a.lane[l + half] ? a.lane[l] : a.lane[l + half];
   }
   return a.lane[0];
 }

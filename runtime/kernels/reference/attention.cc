@@ -6,10 +6,15 @@
 
 namespace longshore::kernels::reference {
 
-AttentionRow attention_row(const float* q, const float* keys, const float* values, std::uint32_t n, std::uint32_t d,
+AttentionRow attention_row(const float* q,
+                           const float* keys,
+                           const float* values,
+                           std::uint32_t n,
+                           std::uint32_t d,
                            double softcap) {
   std::vector<double> logits(n, 0.0);
-  AttentionRow row{std::vector<double>(d, 0.0), std::vector<double>(d, 0.0), -std::numeric_limits<double>::infinity(), 0};
+  AttentionRow row{std::vector<double>(d, 0.0), std::vector<double>(d, 0.0),
+                   -std::numeric_limits<double>::infinity(), 0};
   for (std::uint32_t j = 0; j < n; ++j) {
     for (std::uint32_t i = 0; i < d; ++i) logits[j] += double{q[i]} * double{keys[std::size_t{j} * d + i]};
     if (softcap != 0) logits[j] = softcap * std::tanh(logits[j] / softcap);

@@ -1,6 +1,6 @@
-// How fast attention reads its KV, against what this machine can read at all, in the same run: each sample of the kernel
-// lies between two plain reads by the same threads, and medians of the ratios are printed. Beside them the rate with KV
-// in cache (the kernel's own ceiling), and for prefill the share of the f32 peak.
+// How fast attention reads its KV, against what this machine can read at all, in the same run: each sample of
+// the kernel lies between two plain reads by the same threads, and medians of the ratios are printed. Beside
+// them the rate with KV in cache (the kernel's own ceiling), and for prefill the share of the f32 peak.
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -115,7 +115,8 @@ double Bench::read_rate() {
              std::memcpy(line, memory.data() + at, 64);
              for (int i = 0; i < 8; ++i) sum[i] += line[i];
            }
-           volatile std::uint64_t keep = sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
+           volatile std::uint64_t keep =
+               sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
            (void)keep;
          });
 }
@@ -139,7 +140,9 @@ double Bench::cache_rate(const AttendShape& shape) {
            Share& share = shares_[worker];
            const Queries queries{share.q.data(), share.q.size(), 5 * kLeafTokens, 1};
            for (unsigned i = 0; i < kRepeats; ++i)
-             attend_range(kernels_, shape, queries, std::span(share.heads[0]).first(1), share.nodes, share.scratch).value();
+             attend_range(kernels_, shape, queries, std::span(share.heads[0]).first(1), share.nodes,
+                          share.scratch)
+                 .value();
          });
 }
 
@@ -157,10 +160,11 @@ double Bench::fma_rate() const {
 
 std::string Bench::parameters(const AttendShape& shape, std::uint32_t context) const {
   char text[200];
-  std::snprintf(text, sizeof text,
-                R"({"isa": "%s", "kv_type": "%s", "group": %u, "head_dim": %u, "context": %u, "threads": %u})",
-                kernels_.name.data(), to_string(shape.layout.type).data(), shape.group, shape.layout.d, context,
-                pool_.threads());
+  std::snprintf(
+      text, sizeof text,
+      R"({"isa": "%s", "kv_type": "%s", "group": %u, "head_dim": %u, "context": %u, "threads": %u})",
+      kernels_.name.data(), to_string(shape.layout.type).data(), shape.group, shape.layout.d, context,
+      pool_.threads());
   return text;
 }
 
@@ -177,9 +181,11 @@ void Bench::decode(const AttendShape& shape, std::uint32_t context) {
     in_cache.push_back(cache_rate(shape));
   }
   const double rate = median(rates), ratio = median(ratios), cache = median(in_cache);
-  std::printf("decode  %-8s %-5s G %u d %3u context %6u  %6.1f GB/s  %.2f of plain read  in cache %6.1f GB/s  %.2f of it\n",
-              kernels_.name.data(), to_string(shape.layout.type).data(), shape.group, shape.layout.d, context, rate * 1e-9,
-              ratio, cache * 1e-9, rate / cache);
+  std::printf(
+      "decode  %-8s %-5s G %u d %3u context %6u  %6.1f GB/s  %.2f of plain read  in cache %6.1f GB/s  %.2f "
+      "of it\n",
+      kernels_.name.data(), to_string(shape.layout.type).data(), shape.group, shape.layout.d, context,
+      rate * 1e-9, ratio, cache * 1e-9, rate / cache);
   std::fflush(stdout);
   const std::string where = parameters(shape, context);
   samples_.push_back({"attention_decode", rate * 1e-9, "GB/s", rate / ratio * 1e-9, where});
@@ -189,30 +195,34 @@ void Bench::decode(const AttendShape& shape, std::uint32_t context) {
 void Bench::prefill(const AttendShape& shape, std::uint32_t context, std::uint32_t tokens) {
   const std::size_t row = std::size_t{shape.group} * shape.layout.d;
   for (Share& share : shares_) share.q = random_floats(tokens * row, 0.1f, 2);
-  const double operations =
-      4.0 * static_cast<double>(tokens * row) * context * pool_.threads();  // whole leaves: every token sees all of them
+  const double operations = 4.0 * static_cast<double>(tokens * row) * context *
+                            pool_.threads();  // whole leaves: every token sees all of them
   std::vector<double> rates, ratios;
   double before = fma_rate();
   for (int i = 0; i < (options_.quick ? 3 : 5); ++i) {
-    rates.push_back(operations / seconds([&](unsigned worker) {
-                      Share& share = shares_[worker];
-                      const Queries queries{share.q.data(), row, context + 3 * kLeafTokens, tokens};
-                      attend_range(kernels_, shape, queries, share.heads[0], share.nodes, share.scratch).value();
-                    }));
+    rates.push_back(
+        operations / seconds([&](unsigned worker) {
+          Share& share = shares_[worker];
+          const Queries queries{share.q.data(), row, context + 3 * kLeafTokens, tokens};
+          attend_range(kernels_, shape, queries, share.heads[0], share.nodes, share.scratch).value();
+        }));
     const double after = fma_rate();
     ratios.push_back(rates.back() / (0.5 * (before + after)));
     before = after;
   }
   const double rate = median(rates), ratio = median(ratios);
-  std::printf("prefill %-8s %-5s G %u d %3u context %6u  %6.1f GFLOP/s  %.2f of f32 peak\n", kernels_.name.data(),
-              to_string(shape.layout.type).data(), shape.group, shape.layout.d, context, rate * 1e-9, ratio);
+  std::printf("prefill %-8s %-5s G %u d %3u context %6u  %6.1f GFLOP/s  %.2f of f32 peak\n",
+              kernels_.name.data(), to_string(shape.layout.type).data(), shape.group, shape.layout.d, context,
+              rate * 1e-9, ratio);
   std::fflush(stdout);
-  samples_.push_back({"attention_prefill", rate * 1e-9, "GFLOP/s", rate / ratio * 1e-9, parameters(shape, context)});
+  samples_.push_back(
+      {"attention_prefill", rate * 1e-9, "GFLOP/s", rate / ratio * 1e-9, parameters(shape, context)});
 }
 
 void Bench::run() {
   const std::vector<std::uint32_t> dims = options_.quick ? std::vector{128u} : std::vector{64u, 128u, 256u};
-  const std::vector<std::uint32_t> groups = options_.quick ? std::vector{1u, 4u, 6u} : std::vector{1u, 2u, 3u, 4u, 5u, 6u};
+  const std::vector<std::uint32_t> groups =
+      options_.quick ? std::vector{1u, 4u, 6u} : std::vector{1u, 2u, 3u, 4u, 5u, 6u};
   const std::vector<std::uint32_t> contexts =
       options_.quick ? std::vector{32768u} : std::vector{1024u, 4096u, 16384u, 32768u, 131072u};
   for (Dtype type : {Dtype::kF16, Dtype::kQ8_0}) {
@@ -234,8 +244,10 @@ bool write_json(const std::string& path, const std::vector<Sample>& samples) {
     const Sample& one = samples[i];
     out << R"(  {"name": ")" << one.name << R"(", "value": )" << one.value << R"(, "unit": ")" << one.unit
         << R"(", "limit": )";
-    if (one.limit > 0) out << one.limit;
-    else out << "null";
+    if (one.limit > 0)
+      out << one.limit;
+    else
+      out << "null";
     out << R"(, "parameters": )" << one.parameters << "}" << (i + 1 < samples.size() ? ",\n" : "\n");
   }
   out << "]\n";

@@ -1,12 +1,13 @@
 #pragma once
 
-// The f32 rate of one core, as fused multiply-adds that wait for nothing: the ceiling of prefill. Compiled for each
-// instruction set like a kernel; the including file has included a lanes header.
+// The f32 rate of one core, as fused multiply-adds that wait for nothing: the ceiling of prefill. Compiled
+// for each instruction set like a kernel; the including file has included a lanes header.
 
 namespace longshore::bench {
 namespace {
 
-// Chains times latency fill the pipes: at most 5 cycles and two a cycle. AVX2 needs two registers for a lane vector.
+// Chains times latency fill the pipes: at most 5 cycles and two a cycle. AVX2 needs two registers for a lane
+// vector.
 template <unsigned kChains>
 double run_chains(std::uint64_t rounds) {
   using namespace longshore::kernels;

@@ -1,5 +1,4 @@
 #include "runtime/kernels/cpu/lanes_portable.h"
-
 #include "tests/bench/attention/fma_peak.h"
 #include "tests/bench/attention/fma_peak_inl.h"
 

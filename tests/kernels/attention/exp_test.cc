@@ -1,10 +1,9 @@
-// exp over the floats of [-88, 0]: a strided subset, and in the long suite every one of them. A wrong last bit of the
-// highest coefficient shows in few results and in no other test.
-
-#include <gtest/gtest.h>
+// exp over the floats of [-88, 0]: a strided subset, and in the long suite every one of them. A wrong last
+// bit of the highest coefficient shows in few results and in no other test.
 
 #include <bit>
 #include <cmath>
+#include <gtest/gtest.h>
 #include <vector>
 
 #include "runtime/base/thread_pool.h"
@@ -31,7 +30,8 @@ void check_every(std::uint32_t stride, std::size_t accuracy_stride) {
   double worst = 0;
   for (std::uint64_t first = kMinusZero; first <= kMinus88; first += std::uint64_t{stride} * kBatch) {
     for (std::size_t i = 0; i < kBatch; ++i)
-      x[i] = std::bit_cast<float>(static_cast<std::uint32_t>(std::min<std::uint64_t>(first + i * stride, kMinus88)));
+      x[i] = std::bit_cast<float>(
+          static_cast<std::uint32_t>(std::min<std::uint64_t>(first + i * stride, kMinus88)));
     for (std::size_t t = 0; t < tables.size(); ++t) tables[t]->exp_nonpositive(x.data(), y[t].data(), kBatch);
     for (std::size_t t = 1; t < tables.size(); ++t)
       ASSERT_TRUE(same_bits(y[0], y[t])) << tables[t]->name << " from " << x[0] << " on";

@@ -21,7 +21,8 @@ FilledLeaves::FilledLeaves(const kv::KvLayout& layout, std::uint32_t tokens, std
     const std::uint32_t first = leaf * kLeafTokens;
     const std::uint32_t count = std::min(kLeafTokens, tokens - first);
     std::byte* block = memory_.data() + leaf * block_bytes;
-    kv::append(layout, block, 0, count, {keys_.data() + first * d, d}, {values_.data() + first * d, d}).value();
+    kv::append(layout, block, 0, count, {keys_.data() + first * d, d}, {values_.data() + first * d, d})
+        .value();
     for (std::uint32_t slot = 0; slot < count; ++slot)
       kv::decode(layout, block, slot, keys_.data() + (first + slot) * d, values_.data() + (first + slot) * d);
     held_.push_back({leaf, count, block});

@@ -10,8 +10,8 @@
 
 namespace longshore::attention {
 
-// K and V of the first `tokens` positions of a made-up sequence, for one KV head, in leaves; memory that nobody appended
-// to holds NaN patterns. The same seed gives the same floats for every layout.
+// K and V of the first `tokens` positions of a made-up sequence, for one KV head, in leaves; memory that
+// nobody appended to holds NaN patterns. The same seed gives the same floats for every layout.
 class FilledLeaves {
  public:
   FilledLeaves(const kv::KvLayout& layout, std::uint32_t tokens, std::uint64_t seed);

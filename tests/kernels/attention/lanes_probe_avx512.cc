@@ -1,5 +1,4 @@
 #include "runtime/kernels/cpu/lanes_avx512.h"
-
 #include "tests/kernels/attention/lanes_probe_inl.h"
 
 namespace longshore::kernels {

@@ -1,6 +1,7 @@
 #pragma once
 
-// Applies every function of the lanes header that was included to the same inputs and lists the results' bits.
+// Applies every function of the lanes header that was included to the same inputs and lists the results'
+// bits.
 
 #include <initializer_list>
 
@@ -27,8 +28,9 @@ struct ProbeOutput {
 std::uint32_t* probe(const LanesInput& in, std::uint32_t* to) {
   ProbeOutput out{to};
   const F32x16 a = load(in.a), b = load(in.b), c = load(in.c);
-  for (F32x16 x : {add(a, b), sub(a, b), mul(a, b), div(a, b), sqrt(abs(a)), fma(a, b, c), max(a, b), min(a, b), abs(a),
-                   copy_sign(a, b), zero(), broadcast(in.a[3]), broadcast_f16(in.halves[5])})
+  for (F32x16 x :
+       {add(a, b), sub(a, b), mul(a, b), div(a, b), sqrt(abs(a)), fma(a, b, c), max(a, b), min(a, b), abs(a),
+        copy_sign(a, b), zero(), broadcast(in.a[3]), broadcast_f16(in.halves[5])})
     out.put(x);
   for (F32x16 x : {load_f16(in.halves), load_bf16(in.halves), load_i8(in.bytes)}) out.put(x);
   std::uint16_t narrow[kLanes];

@@ -1,9 +1,9 @@
-// The lanes headers: the same bits on every instruction set, for ordinary floats and for the ends of the range.
-
-#include <gtest/gtest.h>
+// The lanes headers: the same bits on every instruction set, for ordinary floats and for the ends of the
+// range.
 
 #include <bit>
 #include <cmath>
+#include <gtest/gtest.h>
 #include <vector>
 
 #include "runtime/base/random.h"
@@ -19,7 +19,8 @@ namespace {
 float any_float(Random& random) {
   const std::uint32_t bits = static_cast<std::uint32_t>(random());
   const float x = std::bit_cast<float>(bits);
-  if (random.below(3) == 0) return std::ldexp(1.0f + static_cast<float>(random.uniform()), static_cast<int>(random.below(48)) - 30);
+  if (random.below(3) == 0)
+    return std::ldexp(1.0f + static_cast<float>(random.uniform()), static_cast<int>(random.below(48)) - 30);
   if (random.below(16) == 0) return random.below(2) ? 0.0f : -0.0f;
   return std::isnan(x) ? 1.5f : x;
 }
@@ -35,7 +36,8 @@ LanesInput random_input(std::uint64_t seed) {
     if (random.below(4) == 0) in.small[l] = std::floor(in.small[l]) + 0.5f;
     if (std::fabs(in.small[l]) >= 0x1p22f) in.small[l] = 2.5f;
     in.halves[l] = static_cast<std::uint16_t>(random());
-    if ((in.halves[l] & 0x7c00u) == 0x7c00u) in.halves[l] &= 0x83ffu;  // no f16 NaN; as bf16 still anything but
+    if ((in.halves[l] & 0x7c00u) == 0x7c00u)
+      in.halves[l] &= 0x83ffu;  // no f16 NaN; as bf16 still anything but
     if ((in.halves[l] & 0x7f80u) == 0x7f80u) in.halves[l] = 0x3c01u;
     in.bytes[l] = static_cast<std::int8_t>(random());
   }
@@ -43,7 +45,8 @@ LanesInput random_input(std::uint64_t seed) {
 }
 
 // Results that are NaN (inf - inf and the like) are compared as such: their bits are not promised.
-std::vector<std::uint32_t> words(std::uint32_t* (*probe)(const LanesInput&, std::uint32_t*), const LanesInput& in) {
+std::vector<std::uint32_t> words(std::uint32_t* (*probe)(const LanesInput&, std::uint32_t*),
+                                 const LanesInput& in) {
   std::vector<std::uint32_t> out(kProbeWordsMax);
   out.resize(probe(in, out.data()) - out.data());
   for (std::uint32_t& word : out)

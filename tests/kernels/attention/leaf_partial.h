@@ -13,8 +13,12 @@ struct LeafPartial {
   std::vector<float> sum, max, weight;
 };
 
-inline LeafPartial attend_leaf(const AttentionKernels& kernels, const kv::KvLayout& layout, const HeldLeaf& leaf,
-                               std::span<const float> q, std::span<const KeyRange> visible, float softcap) {
+inline LeafPartial attend_leaf(const AttentionKernels& kernels,
+                               const kv::KvLayout& layout,
+                               const HeldLeaf& leaf,
+                               std::span<const float> q,
+                               std::span<const KeyRange> visible,
+                               float softcap) {
   AttendScratch scratch;
   scratch.reserve({.layout = layout});
   const std::uint32_t rows = static_cast<std::uint32_t>(visible.size());

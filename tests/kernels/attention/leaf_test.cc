@@ -1,13 +1,13 @@
 // One leaf: every table against the reference in doubles, and against each other bit for bit.
 
-#include <gtest/gtest.h>
+#include "runtime/plan/leaf.h"
 
 #include <cmath>
+#include <gtest/gtest.h>
 
 #include "runtime/base/random.h"
 #include "runtime/base/thread_pool.h"
 #include "runtime/kernels/reference/attention.h"
-#include "runtime/plan/leaf.h"
 #include "tests/kernels/attention/leaf_partial.h"
 
 namespace longshore::attention {
@@ -50,11 +50,20 @@ std::vector<KeyRange> random_ranges(std::uint32_t rows, std::uint32_t written, s
     const std::uint32_t a = static_cast<std::uint32_t>(random.below(written + 1));
     const std::uint32_t b = static_cast<std::uint32_t>(random.below(written + 1));
     switch (random.below(5)) {
-      case 0: range = {0, written}; break;
-      case 1: range = {a, a}; break;
-      case 2: range = {written - 1, written}; break;
-      case 3: range = {0, a}; break;
-      default: range = {std::min(a, b), std::max(a, b)};
+      case 0:
+        range = {0, written};
+        break;
+      case 1:
+        range = {a, a};
+        break;
+      case 2:
+        range = {written - 1, written};
+        break;
+      case 3:
+        range = {0, a};
+        break;
+      default:
+        range = {std::min(a, b), std::max(a, b)};
     }
   }
   return ranges;
@@ -76,8 +85,9 @@ TEST_P(LeafTest, EveryTableAgreesWithTheReferenceAndWithEachOther) {
     for (std::uint32_t r = 0; r < rows; ++r) {
       const KeyRange range = visible[r];
       const std::uint32_t count = range.end - range.begin;
-      const AttentionRow expected = attention_row(&q[r * d], leaves.keys().data() + range.begin * d,
-                                                  leaves.values().data() + range.begin * d, count, d, softcap);
+      const AttentionRow expected =
+          attention_row(&q[r * d], leaves.keys().data() + range.begin * d,
+                        leaves.values().data() + range.begin * d, count, d, softcap);
       if (count == 0) {
         EXPECT_EQ(first.weight[r], 0.0f);
         continue;
@@ -86,7 +96,8 @@ TEST_P(LeafTest, EveryTableAgreesWithTheReferenceAndWithEachOther) {
       EXPECT_NEAR(first.max[r], expected.max, 1e-5 * (1 + std::fabs(expected.max)));
       EXPECT_NEAR(first.weight[r], expected.weight, 3e-5 * expected.weight);
       for (std::uint32_t c = 0; c < d; ++c)
-        ASSERT_NEAR(first.sum[r * d + c] / first.weight[r], expected.output[c], 3e-5 * expected.absolute[c] + 1e-12)
+        ASSERT_NEAR(first.sum[r * d + c] / first.weight[r], expected.output[c],
+                    3e-5 * expected.absolute[c] + 1e-12)
             << "row " << r << " column " << c;
     }
   }
@@ -126,11 +137,13 @@ TEST(LeafDiagonalTest, TilesOfEveryHeightGiveTheRowsOfDecode) {
     for (std::uint32_t rows = 9; rows <= 192; rows += rows < 36 ? 1 : 52) {
       const std::vector<float> q = random_floats(rows * 64u, 1.0f, rows);
       std::vector<KeyRange> visible(rows);
-      for (std::uint32_t r = 0; r < rows; ++r) visible[r] = {r / 2 > 60 ? r / 2 - 60 : 0, std::min(128u, r / 3 + 1)};
+      for (std::uint32_t r = 0; r < rows; ++r)
+        visible[r] = {r / 2 > 60 ? r / 2 - 60 : 0, std::min(128u, r / 3 + 1)};
       const LeafPartial together = attend_leaf(*kernels, layout, leaves.held()[0], q, visible, 0);
       for (std::uint32_t r = 0; r < rows; ++r) {
-        const LeafPartial alone = attend_leaf(*kernels, layout, leaves.held()[0], std::span(q).subspan(r * 64, 64),
-                                              std::span(visible).subspan(r, 1), 0);
+        const LeafPartial alone =
+            attend_leaf(*kernels, layout, leaves.held()[0], std::span(q).subspan(r * 64, 64),
+                        std::span(visible).subspan(r, 1), 0);
         ASSERT_TRUE(same_bits(alone.sum, std::span(together.sum).subspan(r * 64, 64)))
             << kernels->name << ": row " << r << " of " << rows;
         ASSERT_EQ(alone.weight[0], together.weight[r]);

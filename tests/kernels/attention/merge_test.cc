@@ -1,8 +1,7 @@
 // Merging two partials and dividing at the root, on every instruction set.
 
-#include <gtest/gtest.h>
-
 #include <cmath>
+#include <gtest/gtest.h>
 #include <limits>
 
 #include "runtime/base/thread_pool.h"
@@ -35,7 +34,9 @@ std::vector<float> floats_of(const AttentionPartial& partial) {
   return {partial.view().sum, partial.view().sum + partial_floats(partial.rows(), kD)};
 }
 
-AttentionPartial merged(const AttentionKernels& kernels, const AttentionPartial& a, const AttentionPartial& b) {
+AttentionPartial merged(const AttentionKernels& kernels,
+                        const AttentionPartial& a,
+                        const AttentionPartial& b) {
   AttentionPartial out;
   out.resize(a.rows(), kD);
   kernels.merge(a.rows(), kD, out.span(), a.view(), b.view());

@@ -7,7 +7,8 @@
 
 namespace longshore::attention {
 
-// Whole sequences attended in different ways: the outputs [tokens, G, d] of the same queries must be the same bits.
+// Whole sequences attended in different ways: the outputs [tokens, G, d] of the same queries must be the same
+// bits.
 class AttendCase {
  public:
   AttendCase(const AttendShape& of_shape, std::uint32_t token_count, std::uint64_t seed)
@@ -27,13 +28,16 @@ class AttendCase {
 };
 
 // Attends all tokens on this process alone, `chunk` at a time (cut where a leaf ends).
-inline std::vector<float> attend_alone(const AttendCase& one, const AttentionKernels& kernels, std::uint32_t chunk) {
+inline std::vector<float> attend_alone(const AttendCase& one,
+                                       const AttentionKernels& kernels,
+                                       std::uint32_t chunk) {
   std::vector<float> out(one.q.size());
   AttendScratch scratch;
   RowPartials partials;
   for (std::uint32_t position = 0; position < one.tokens();) {
     const std::uint32_t count = std::min({chunk, one.tokens() - position, 128 - position % 128});
-    partials.attend_local(kernels, one.shape, one.queries(position, count), one.leaves.held(), scratch).value();
+    partials.attend_local(kernels, one.shape, one.queries(position, count), one.leaves.held(), scratch)
+        .value();
     partials.finish(kernels, {}, out.data() + position * one.row_floats(), one.row_floats()).value();
     position += count;
   }

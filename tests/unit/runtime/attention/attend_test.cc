@@ -1,10 +1,9 @@
-// Attention of whole sequences: against the reference, and the same bits for every chunking, every distribution of
-// leaves over holders and every mix of instruction sets.
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+// Attention of whole sequences: against the reference, and the same bits for every chunking, every
+// distribution of leaves over holders and every mix of instruction sets.
 
 #include <cmath>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "runtime/base/random.h"
 #include "runtime/base/thread_pool.h"
@@ -26,13 +25,15 @@ AttendShape shape_of(Dtype type, std::uint32_t group, std::uint32_t window = 0, 
 }
 
 TEST_F(AttendTest, AgreesWithTheReference) {
-  for (const AttendShape& shape : {shape_of(Dtype::kF16, 3), shape_of(Dtype::kQ8_0, 1, 200), shape_of(Dtype::kBF16, 2, 1),
-                                   shape_of(Dtype::kF32, 1, 0, 3.0f), shape_of(Dtype::kF16, 2, 128)}) {
+  for (const AttendShape& shape :
+       {shape_of(Dtype::kF16, 3), shape_of(Dtype::kQ8_0, 1, 200), shape_of(Dtype::kBF16, 2, 1),
+        shape_of(Dtype::kF32, 1, 0, 3.0f), shape_of(Dtype::kF16, 2, 128)}) {
     const AttendCase one(shape, 700, 11);
     const std::vector<float> out = attend_alone(one, *supported_kernels().back(), 100);
     const std::uint32_t d = shape.layout.d;
     for (std::uint32_t position : {0u, 1u, 127u, 128u, 255u, 256u, 383u, 384u, 500u, 699u}) {
-      const std::uint32_t first = shape.window != 0 && position >= shape.window ? position + 1 - shape.window : 0;
+      const std::uint32_t first =
+          shape.window != 0 && position >= shape.window ? position + 1 - shape.window : 0;
       for (std::uint32_t head = 0; head < shape.group; ++head) {
         const std::size_t row = (position * shape.group + head) * d;
         const kernels::reference::AttentionRow expected = kernels::reference::attention_row(
@@ -46,13 +47,14 @@ TEST_F(AttendTest, AgreesWithTheReference) {
 }
 
 TEST_F(AttendTest, AnyChunkingOnAnyTableGivesTheBitsOfOneTokenAtATime) {
-  for (const AttendShape& shape : {shape_of(Dtype::kF16, 3), shape_of(Dtype::kQ8_0, 2, 300), shape_of(Dtype::kBF16, 1),
-                                   shape_of(Dtype::kF32, 2, 40, 2.0f)}) {
+  for (const AttendShape& shape : {shape_of(Dtype::kF16, 3), shape_of(Dtype::kQ8_0, 2, 300),
+                                   shape_of(Dtype::kBF16, 1), shape_of(Dtype::kF32, 2, 40, 2.0f)}) {
     const AttendCase one(shape, 650, 12);
     const std::vector<float> expected = attend_alone(one, *supported_kernels()[0], 1);
     for (const AttentionKernels* kernels : supported_kernels())
       for (std::uint32_t chunk : {1u, 7u, 50u, 128u})
-        EXPECT_TRUE(same_bits(expected, attend_alone(one, *kernels, chunk))) << kernels->name << " chunk " << chunk;
+        EXPECT_TRUE(same_bits(expected, attend_alone(one, *kernels, chunk)))
+            << kernels->name << " chunk " << chunk;
   }
 }
 
@@ -70,15 +72,20 @@ TEST_F(AttendTest, QueriesAndOutputsOfOtherHeadsMayLieBetween) {
   ASSERT_TRUE(partials.attend_local(kernels, one.shape, queries, one.leaves.held(), scratch));
   ASSERT_TRUE(partials.finish(kernels, {}, out.data(), row * 3));
   for (std::size_t token = 0; token < 44; ++token) {
-    EXPECT_TRUE(same_bits(std::span(expected).subspan((256 + token) * row, row), std::span(out).subspan(token * row * 3, row)));
+    EXPECT_TRUE(same_bits(std::span(expected).subspan((256 + token) * row, row),
+                          std::span(out).subspan(token * row * 3, row)));
     EXPECT_EQ(out[token * row * 3 + row], -1.0f);
   }
 }
 
-// Leaves of the tree are dealt to the compute node (holder 0) and to others, in runs of random length; each attends with
-// a table of its own, some of them on several threads' pieces, and the nodes arrive in any order.
-std::vector<float> attend_apart(const AttendCase& one, std::uint32_t position, std::uint32_t tokens,
-                                std::uint32_t holders, std::uint64_t seed) {
+// Leaves of the tree are dealt to the compute node (holder 0) and to others, in runs of random length; each
+// attends with a table of its own, some of them on several threads' pieces, and the nodes arrive in any
+// order.
+std::vector<float> attend_apart(const AttendCase& one,
+                                std::uint32_t position,
+                                std::uint32_t tokens,
+                                std::uint32_t holders,
+                                std::uint64_t seed) {
   Random random(seed);
   const auto tables = supported_kernels();
   const std::uint32_t newest = leaf_of(position);
@@ -95,14 +102,18 @@ std::vector<float> attend_apart(const AttendCase& one, std::uint32_t position, s
     const std::size_t cut = random.below(held[h].size() + 1);
     for (std::span<const HeldLeaf> piece : {std::span(held[h]).first(cut), std::span(held[h]).subspan(cut)}) {
       const AttentionKernels& kernels = *tables[random.below(tables.size())];
-      attend_range(kernels, one.shape, one.queries(position, tokens), piece, lists.emplace_back(), scratch).value();
+      attend_range(kernels, one.shape, one.queries(position, tokens), piece, lists.emplace_back(), scratch)
+          .value();
     }
   }
   std::vector<TreeNode> nodes;
   for (const NodeList& list : lists)
-    for (std::size_t n = 0; n < list.size(); ++n) nodes.insert(nodes.begin() + random.below(nodes.size() + 1), list[n]);
+    for (std::size_t n = 0; n < list.size(); ++n)
+      nodes.insert(nodes.begin() + random.below(nodes.size() + 1), list[n]);
   RowPartials partials;
-  partials.attend_local(*tables[random.below(tables.size())], one.shape, one.queries(position, tokens), held[0], scratch)
+  partials
+      .attend_local(*tables[random.below(tables.size())], one.shape, one.queries(position, tokens), held[0],
+                    scratch)
       .value();
   std::vector<float> out(tokens * one.row_floats());
   partials.finish(*tables[random.below(tables.size())], nodes, out.data(), one.row_floats()).value();
@@ -110,7 +121,8 @@ std::vector<float> attend_apart(const AttendCase& one, std::uint32_t position, s
 }
 
 TEST_F(AttendTest, AnyDistributionOfLeavesOverHoldersGivesTheBitsOfOneProcess) {
-  for (const AttendShape& shape : {shape_of(Dtype::kF16, 3), shape_of(Dtype::kQ8_0, 2, 700), shape_of(Dtype::kF16, 1, 300)}) {
+  for (const AttendShape& shape :
+       {shape_of(Dtype::kF16, 3), shape_of(Dtype::kQ8_0, 2, 700), shape_of(Dtype::kF16, 1, 300)}) {
     const std::uint32_t total = 128 * 13 + 50;
     const AttendCase one(shape, total, 14);
     const std::vector<float> expected = attend_alone(one, *supported_kernels().back(), 128);
@@ -143,9 +155,9 @@ TEST(RequiredRangeTest, IsTheMiddleOfTheSequenceThatTheFirstTokenSees) {
   const auto windowed = [](std::uint32_t window, std::uint32_t position) {
     return required_range(shape_of(Dtype::kF16, 1, window), position);
   };
-  EXPECT_EQ(windowed(512, 1280), (TreeRange{5, 8}));   // sees from 769: leaf 6
-  EXPECT_EQ(windowed(513, 1280), (TreeRange{5, 8}));   // sees from 768, the first of leaf 6
-  EXPECT_EQ(windowed(514, 1280), (TreeRange{4, 8}));   // sees from 767: leaf 5
+  EXPECT_EQ(windowed(512, 1280), (TreeRange{5, 8}));  // sees from 769: leaf 6
+  EXPECT_EQ(windowed(513, 1280), (TreeRange{5, 8}));  // sees from 768, the first of leaf 6
+  EXPECT_EQ(windowed(514, 1280), (TreeRange{4, 8}));  // sees from 767: leaf 5
   EXPECT_EQ(windowed(5000, 1280), (TreeRange{0, 8}));
   EXPECT_TRUE(windowed(100, 1280).is_empty());
 }
@@ -172,7 +184,8 @@ TEST_F(AttendTest, AMissingLeafAFailingCoverAndAnUnwrittenTailAreDataLoss) {
   EXPECT_TRUE(partials.attend_local(kernels, one.shape, queries, short_of, scratch));
   short_of[2].written = 127;
   NodeList nodes;
-  EXPECT_EQ(attend_range(kernels, one.shape, queries, short_of, nodes, scratch).error().code, ErrorCode::kDataLoss);
+  EXPECT_EQ(attend_range(kernels, one.shape, queries, short_of, nodes, scratch).error().code,
+            ErrorCode::kDataLoss);
 
   // Tree leaf 2 is with nobody, then with two.
   std::vector<HeldLeaf> held(one.leaves.held().begin(), one.leaves.held().end());
@@ -186,7 +199,8 @@ TEST_F(AttendTest, AMissingLeafAFailingCoverAndAnUnwrittenTailAreDataLoss) {
   std::vector<TreeNode> others{nodes[0]};
   EXPECT_TRUE(partials.finish(kernels, others, out.data(), one.row_floats()));
   others.push_back(nodes[0]);
-  EXPECT_EQ(partials.finish(kernels, others, out.data(), one.row_floats()).error().code, ErrorCode::kDataLoss);
+  EXPECT_EQ(partials.finish(kernels, others, out.data(), one.row_floats()).error().code,
+            ErrorCode::kDataLoss);
 }
 
 }  // namespace

@@ -1,9 +1,8 @@
 // The fixed tree: any holders' nodes fold to the bits of one run, and a cover that is not exact is refused.
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
+#include <gtest/gtest.h>
 
 #include "runtime/base/random.h"
 #include "runtime/base/thread_pool.h"
@@ -44,7 +43,8 @@ std::vector<float> floats_of(PartialView view) {
   return floats;
 }
 
-// The definition: node (level, index) is the merge of its children, and what lies outside `range` is the identity.
+// The definition: node (level, index) is the merge of its children, and what lies outside `range` is the
+// identity.
 AttentionPartial by_definition(const AttentionKernels& kernels, TreeRange range, NodeName name) {
   AttentionPartial partial;
   partial.resize(kRows, kD);
@@ -160,7 +160,8 @@ TEST(CutAlignedTest, CutsAreAscendingAlignedAndBalanced) {
         EXPECT_EQ(cuts.back(), begin + length);
         EXPECT_TRUE(std::is_sorted(cuts.begin(), cuts.end()));
         for (std::uint32_t part = 0; part < parts && length >= 8 * parts; ++part)
-          EXPECT_NEAR(cuts[part + 1] - cuts[part], double{1.0} * length / parts, 0.26 * length / parts) << part;
+          EXPECT_NEAR(cuts[part + 1] - cuts[part], double{1.0} * length / parts, 0.26 * length / parts)
+              << part;
       }
     }
   }

@@ -2,11 +2,10 @@
 
 #include "runtime/kv/kv_codec.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <gtest/gtest.h>
 #include <limits>
 #include <vector>
 
@@ -29,7 +28,8 @@ struct Rows {
   Rows(std::uint32_t count, std::uint32_t d, std::uint64_t seed) : k(count * d), v(count * d), stride(d) {
     Random random(seed);
     for (float& x : k) x = static_cast<float>(random.uniform() * 8 - 4);
-    for (float& x : v) x = static_cast<float>(random.uniform() * 2 - 1) * std::exp2(static_cast<float>(random.below(20)) - 15);
+    for (float& x : v)
+      x = static_cast<float>(random.uniform() * 2 - 1) * std::exp2(static_cast<float>(random.below(20)) - 15);
   }
   KvRows k_from(std::uint32_t row) const { return {k.data() + row * stride, stride}; }
   KvRows v_from(std::uint32_t row) const { return {v.data() + row * stride, stride}; }
@@ -40,12 +40,16 @@ struct Rows {
 
 float stored(Dtype type, const float* row, std::uint32_t i) {
   switch (type) {
-    case Dtype::kF32: return row[i];
-    case Dtype::kF16: return f16_to_f32(f32_to_f16_saturated(row[i]));
-    case Dtype::kBF16: return bf16_to_f32(f32_to_bf16(row[i]));
+    case Dtype::kF32:
+      return row[i];
+    case Dtype::kF16:
+      return f16_to_f32(f32_to_f16_saturated(row[i]));
+    case Dtype::kBF16:
+      return bf16_to_f32(f32_to_bf16(row[i]));
     case Dtype::kQ8_0: {
       float largest = 0;
-      for (std::uint32_t n = i / 32 * 32; n < i / 32 * 32 + 32; ++n) largest = std::max(largest, std::fabs(row[n]));
+      for (std::uint32_t n = i / 32 * 32; n < i / 32 * 32 + 32; ++n)
+        largest = std::max(largest, std::fabs(row[n]));
       const float scale = f16_to_f32(f32_to_f16_saturated(largest / 127));
       return std::clamp(std::nearbyint(row[i] / scale), -127.0f, 127.0f) * scale;
     }
