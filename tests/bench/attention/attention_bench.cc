@@ -13,7 +13,7 @@
 
 #include "runtime/base/thread_pool.h"
 #include "runtime/plan/leaf.h"
-#include "tests/bench/attention/fma_peak.h"
+#include "tests/bench/attention/machine_limits.h"
 #include "tests/kernels/attention/filled_leaves.h"
 
 namespace longshore::attention {
@@ -105,18 +105,14 @@ void Bench::fill_shares(const kv::KvLayout& layout, std::uint32_t context) {
 
 // Plain sequential read of the same memory by the same threads, bytes per second.
 double Bench::read_rate() {
+  const auto read = isa_ == kernels::Isa::kAvx512 ? bench::read_bytes_avx512
+                    : isa_ == kernels::Isa::kAvx2 ? bench::read_bytes_avx2
+                                                  : bench::read_bytes_portable;
   double bytes = 0;
   for (const Share& share : shares_) bytes += static_cast<double>(share.memory.size());
   return bytes / seconds([&](unsigned worker) {
-           const std::span<const std::byte> memory = shares_[worker].memory.bytes();
-           std::uint64_t sum[8] = {};
-           for (std::size_t at = 0; at + 64 <= memory.size(); at += 64) {
-             std::uint64_t line[8];
-             std::memcpy(line, memory.data() + at, 64);
-             for (int i = 0; i < 8; ++i) sum[i] += line[i];
-           }
-           volatile std::uint64_t keep =
-               sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
+           const Buffer& memory = shares_[worker].memory;
+           volatile std::int32_t keep = read(memory.data(), memory.size());
            (void)keep;
          });
 }

@@ -1,7 +1,6 @@
 #pragma once
 
-// The f32 rate of one core, as fused multiply-adds that wait for nothing: the ceiling of prefill. Compiled
-// for each instruction set like a kernel; the including file has included a lanes header.
+// Compiled for each instruction set like a kernel; the including file has included a lanes header.
 
 namespace longshore::bench {
 namespace {
@@ -22,6 +21,17 @@ double run_chains(std::uint64_t rounds) {
   volatile float keep = total;
   (void)keep;
   return 2.0 * kLanes * kChains * static_cast<double>(rounds);
+}
+
+inline std::int32_t read_all(const void* from, std::size_t bytes) {
+  using namespace longshore::kernels;
+  const float* at = static_cast<const float*>(from);
+  I32x16 sum[4] = {broadcast_i32(0), broadcast_i32(0), broadcast_i32(0), broadcast_i32(0)};
+  for (std::size_t i = 0; i + 64 <= bytes / sizeof(float); i += 64)
+    for (unsigned n = 0; n < 4; ++n) sum[n] = add(sum[n], bits_of(load(at + i + n * kLanes)));
+  float lanes[kLanes];
+  store(lanes, from_bits(add(add(sum[0], sum[1]), add(sum[2], sum[3]))));
+  return __builtin_bit_cast(std::int32_t, lanes[0]);
 }
 
 }  // namespace
