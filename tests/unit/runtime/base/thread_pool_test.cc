@@ -1,0 +1,63 @@
+#include "runtime/base/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+namespace longshore {
+namespace {
+
+TEST(ThreadPoolTest, RefusesCountsThatAreNoThreads) {
+  EXPECT_EQ(ThreadPool::create(0).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(ThreadPool::create(257).error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST(ThreadPoolTest, CallsTheTaskOnceForEachWorker) {
+  for (unsigned threads : {1u, 2u, 5u}) {
+    const auto pool = ThreadPool::create(threads);
+    ASSERT_TRUE(pool);
+    std::vector<std::atomic<int>> calls(threads);
+    for (int round = 0; round < 100; ++round) (*pool)->run([&](unsigned worker) { ++calls[worker]; });
+    for (const auto& count : calls) EXPECT_EQ(count, 100);
+  }
+}
+
+TEST(ThreadPoolTest, CoversARangeOnce) {
+  const auto pool = ThreadPool::create(3);
+  for (std::size_t count : {0u, 1u, 7u, 64u, 1001u}) {
+    std::vector<std::atomic<int>> seen(count);
+    (*pool)->for_each(count, 8, [&](std::size_t begin, std::size_t end, unsigned) {
+      for (std::size_t i = begin; i < end; ++i) ++seen[i];
+    });
+    for (const auto& times : seen) EXPECT_EQ(times, 1);
+  }
+}
+
+TEST(ThreadPoolTest, LetsCallersTakeTurns) {
+  const auto pool = ThreadPool::create(2);
+  std::atomic<int> inside{0}, overlaps{0};
+  const auto caller = [&] {
+    for (int round = 0; round < 200; ++round)
+      (*pool)->run([&](unsigned worker) {
+        if (worker != 0) return;
+        if (inside.fetch_add(1) != 0) ++overlaps;
+        inside.fetch_sub(1);
+      });
+  };
+  std::thread other(caller);
+  caller();
+  other.join();
+  EXPECT_EQ(overlaps, 0);
+}
+
+TEST(ThreadPoolTest, ComputesInTheContractsFloatEnvironment) {
+  const auto pool = ThreadPool::create(2);
+  std::atomic<int> exact{0};
+  (*pool)->run([&](unsigned) { exact += float_environment_is_exact() ? 1 : 0; });
+  EXPECT_EQ(exact, 2);
+}
+
+}  // namespace
+}  // namespace longshore

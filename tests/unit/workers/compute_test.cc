@@ -1,0 +1,108 @@
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "runtime/base/random.h"
+#include "workers/compute/hand_over.h"
+#include "workers/compute/step_rows.h"
+
+namespace longshore::compute {
+namespace {
+
+TEST(HandOverTest, ALeafIsAcknowledgedByAllItsHoldersInOrder) {
+  HandOver hand_over;
+  hand_over.on_offered({NodeId{1}, NodeId{2}});
+  hand_over.on_offered({NodeId{2}});
+  EXPECT_EQ(hand_over.offered_end(), 3u);
+  hand_over.on_acknowledged(2, NodeId{2});  // before leaf 1: does not count yet
+  hand_over.on_acknowledged(1, NodeId{1});
+  EXPECT_EQ(hand_over.acknowledged_end(), 1u);
+  hand_over.on_acknowledged(1, NodeId{2});
+  EXPECT_EQ(hand_over.acknowledged_end(), 3u);
+}
+
+TEST(HandOverTest, LateAndForeignAcknowledgementsChangeNothing) {
+  HandOver hand_over;
+  hand_over.on_offered({NodeId{1}});
+  hand_over.on_acknowledged(7, NodeId{1});
+  hand_over.on_acknowledged(1, NodeId{9});
+  EXPECT_EQ(hand_over.acknowledged_end(), 1u);
+  hand_over.on_acknowledged(1, NodeId{1});
+  hand_over.on_acknowledged(1, NodeId{1});
+  EXPECT_EQ(hand_over.acknowledged_end(), 2u);
+}
+
+TEST(HandOverTest, ALeafForNobodyCountsAsAcknowledged) {
+  HandOver hand_over;
+  hand_over.on_offered({});
+  EXPECT_EQ(hand_over.acknowledged_end(), 2u);
+}
+
+TEST(HandOverTest, LeavesAreNeverReleasedBeforeTheyAreHeldElsewhere) {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    Random random(seed);
+    HandOver hand_over;
+    for (int step = 0; step < 100; ++step) {
+      switch (random.below(3)) {
+        case 0: hand_over.on_offered({NodeId{1}, NodeId{2}}); break;
+        case 1:
+          hand_over.on_acknowledged(static_cast<std::uint32_t>(random.below(hand_over.offered_end() + 1)),
+                                    NodeId{1 + static_cast<std::uint32_t>(random.below(3))});
+          break;
+        default: hand_over.on_released(hand_over.acknowledged_end());
+      }
+      ASSERT_LE(hand_over.released_end(), hand_over.acknowledged_end());
+      ASSERT_LE(hand_over.acknowledged_end(), hand_over.offered_end());
+    }
+  }
+}
+
+StepEntry entry_of(std::uint32_t position, std::size_t tokens) {
+  StepEntry entry;
+  entry.position = position;
+  for (std::size_t t = 0; t < tokens; ++t) entry.tokens.push_back(static_cast<TokenId>(t));
+  return entry;
+}
+
+TEST(StepRowsTest, GroupsEndWhereLeavesEnd) {
+  StepBatch batch;
+  batch.entries = {entry_of(120, 300), entry_of(128, 1)};
+  const StepRows rows = flatten(batch, {false, false});
+  ASSERT_EQ(rows.groups.size(), 5u);
+  const std::uint32_t tokens[] = {8, 128, 128, 36, 1};
+  std::uint32_t row = 0;
+  for (std::size_t g = 0; g < 5; ++g) {
+    EXPECT_EQ(rows.groups[g].row, row);
+    EXPECT_EQ(rows.groups[g].tokens, tokens[g]);
+    EXPECT_EQ(rows.positions[row], rows.groups[g].position);
+    row += tokens[g];
+  }
+  EXPECT_EQ(rows.tokens.size(), row);
+}
+
+TEST(StepRowsTest, SkippedEntriesHaveNoRows) {
+  StepBatch batch;
+  batch.entries = {entry_of(0, 5), entry_of(0, 3)};
+  const StepRows rows = flatten(batch, {true, false});
+  ASSERT_EQ(rows.groups.size(), 1u);
+  EXPECT_EQ(rows.groups[0].entry, 1u);
+  EXPECT_EQ(rows.tokens.size(), 3u);
+}
+
+TEST(StepRowsTest, LogitsAreWantedWhereTokensAreDrawnOrScored) {
+  StepBatch batch;
+  batch.entries = {entry_of(0, 3), entry_of(0, 3), entry_of(0, 2)};
+  batch.entries[0].sample = true;
+  batch.entries[1].score = true;
+  batch.entries[1].next_token = 42;
+  const StepRows rows = flatten(batch, {false, false, false});
+  ASSERT_EQ(rows.logit_rows.size(), 4u);
+  EXPECT_TRUE(rows.logit_rows[0].sample);
+  EXPECT_EQ(rows.logit_rows[0].row, 2u);
+  EXPECT_EQ(rows.logit_rows[1].scored, 1);
+  EXPECT_EQ(rows.logit_rows[2].scored, 2);
+  EXPECT_EQ(rows.logit_rows[3].scored, 42);
+}
+
+}  // namespace
+}  // namespace longshore::compute
