@@ -32,7 +32,7 @@ static_assert(sizeof(ActivationRun) == 416);
 
 // The input of a product: M rows of K activations, quantised once for all matrices that read them, in storage that is
 // allocated once. Stored [K / 256][M], so that a block of rows is read as one stream. The result for a row depends on
-// that row alone and is the same on every Isa. Source: matmul-kernel design page, section 3.
+// that row alone and is the same on every Isa. Source: docs/determinism.md, section 2.
 // Matrices of plain floats read the caller's own rows, which must stay as they are until the last product.
 // Thread: one thread assigns; products then only read.
 class QuantizedRows {

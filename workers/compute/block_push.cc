@@ -24,6 +24,10 @@ void BlockPush::offer_full_leaves(SequenceState& sequence) {
     for (std::uint32_t head = 0; head < config_.kv_heads; ++head)
       nodes.insert(sequence.plan->holder(head, leaf, sequence.stripe));
     for (NodeId node : nodes) {
+      if (!holders_.is_connected(node)) {
+        offered.push_back(node);  // it will not answer: the leaf stays here
+        continue;
+      }
       Offer open{node, {}};
       wire::BlockOffer offer{sequence.plan->generation, sequence.start.sequence, sequence.start.epoch,
                              holders_.next_ask(),       leaf,                    sequence.stripe,
