@@ -238,8 +238,15 @@ template Result<std::vector<float>> GgufFile::get(std::string_view) const;
 template Result<std::vector<std::string_view>> GgufFile::get(std::string_view) const;
 
 const Sha256& GgufFile::sha256() const {
-  std::call_once(hashed_, [this] { digest_ = longshore::sha256(bytes_); });
+  std::call_once(hashed_, [this] {
+    digest_ = longshore::sha256(bytes_);
+    release_pages();
+  });
   return digest_;
+}
+
+void GgufFile::release_pages() const {
+  if (mapped_) madvise(const_cast<std::byte*>(bytes_.data()), bytes_.size(), MADV_DONTNEED);
 }
 
 }  // namespace longshore::model

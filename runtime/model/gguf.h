@@ -101,6 +101,10 @@ class GgufFile {
   // Of the whole file. The first call reads all of it (1 to 5 s per GB, by the CPU), later ones cost nothing.
   const Sha256& sha256() const;
 
+  // Gives the mapping's memory back to the system: what is looked at later is read again from the file. For when the
+  // tensors have been converted, so that they do not count twice.
+  void release_pages() const;
+
  private:
   class Parser;
   GgufFile(std::string name, std::span<const std::byte> bytes, bool mapped);
