@@ -49,4 +49,16 @@ std::string to_hex(const Sha256& digest) {
   return text;
 }
 
+std::optional<Sha256> sha256_from_hex(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  Sha256 digest{};
+  if (text.size() != 2 * digest.size()) return std::nullopt;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::size_t digit = kDigits.find(text[i]);
+    if (digit == std::string_view::npos) return std::nullopt;
+    digest[i / 2] = static_cast<std::uint8_t>(digest[i / 2] << 4 | digit);
+  }
+  return digest;
+}
+
 }  // namespace longshore

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,5 +31,7 @@ class Sha256Stream {
 
 Sha256 sha256(std::span<const std::byte> bytes);
 std::string to_hex(const Sha256& digest);
+// Nothing unless `text` is 64 digits as to_hex writes them.
+std::optional<Sha256> sha256_from_hex(std::string_view text);
 
 }  // namespace longshore

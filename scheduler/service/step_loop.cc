@@ -103,7 +103,8 @@ GenerationLoad StepLoop::load() const {
 std::uint32_t StepLoop::context_tokens_max() const {
   std::lock_guard lock(mutex_);
   std::uint64_t leaves = 0;
-  for (const auto& replica : replicas_) leaves = std::max(leaves, replica->batcher.load().leaves_capacity);
+  for (const auto& replica : replicas_) leaves = std::max(leaves, replica->link.kv_leaf_capacity());
+  if (leaves == 0) return options_.batcher.context_tokens;  // no node yet: start() says so
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(options_.batcher.context_tokens, leaves * kLeafTokens));
 }
 

@@ -83,6 +83,12 @@ Result<void> ComputeNode::connect(const NodeDescriptor& node) {
   return holders_->connect(node, options_.reply_deadline);
 }
 
+void ComputeNode::lose(NodeId node) {
+  if (holders_ == nullptr) return;
+  holders_->lose(node);
+  poll();
+}
+
 Result<void> ComputeNode::set_plan(std::shared_ptr<const PlacementPlan> plan) {
   if (Result<void> valid = validate(*plan, config().kv_heads); !valid) return valid;
   for (NodeId node : plan->nodes())
@@ -114,6 +120,10 @@ void ComputeNode::release(SequenceId sequence) {
       holders_->send(node, wire::encode(wire::Release{state.plan->generation, sequence, state.start.epoch, 0},
                                         holders_->transport().messages()));
   sequences_.erase(found);
+}
+
+void ComputeNode::forget_all() {
+  while (!sequences_.empty()) release(SequenceId(sequences_.begin()->first));
 }
 
 void ComputeNode::poll() {

@@ -49,6 +49,9 @@ class ComputeNode {
 
   // Meets an attention node that plans may name from here on. Errors: those of Holders::connect.
   Result<void> connect(const NodeDescriptor& node);
+  bool is_connected(NodeId node) const { return holders_ != nullptr && holders_->is_connected(node); }
+  // The cluster has given the node up: what it held is lost, and it is not listened to any more.
+  void lose(NodeId node);
   // Sequences that start from here on are placed by this plan. Errors: kInvalidArgument when it does not fit the model,
   // kFailedPrecondition when it names a node that is not connected.
   Result<void> set_plan(std::shared_ptr<const PlacementPlan> plan);
@@ -57,6 +60,9 @@ class ComputeNode {
   // Requires: at most rows_max tokens in all. An entry that cannot be computed carries its error in the outcome; the
   // others are not touched by it.
   StepOutcome execute(const StepBatch& batch);
+
+  // As if every sequence had been released: whoever gives the orders begins anew.
+  void forget_all();
 
   // Takes in acknowledgements and losses between steps; `execute` does the same.
   void poll();

@@ -37,6 +37,8 @@ class Holders final : public transport::Receiver {
   Result<void> connect(const NodeDescriptor& node, std::chrono::milliseconds deadline);
   // Forgets a node: its messages are refused from here on.
   void disconnect(NodeId node);
+  // Forgets it as if its connection had broken: take_lost tells of it.
+  void lose(NodeId node);
   bool is_connected(NodeId node) const { return peers_.contains(node); }
 
   transport::Transport& transport() { return transport_; }
@@ -69,7 +71,6 @@ class Holders final : public transport::Receiver {
 
   void on_message(transport::PeerId peer, transport::Message message) override;
   void on_peer_lost(transport::PeerId peer, const Error& error) override;
-  void lose(NodeId node);
 
   transport::Transport& transport_;
   wire::Hello hello_;

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <vector>
+
+#include "scheduler/service/control_service.h"
+#include "transport/http/reply.h"
+
+namespace longshore::gateway {
+
+// The control plane as HTTP and JSON, for a port of its own in a trusted network:
+//   GET  /model      what a node must know of the model
+//   GET  /members    who is in, and the current plan
+//   POST /register   {role, name, address, memory_bytes, read_bytes_per_second, threads, model, numerics_version,
+//                    wire_version, generation_seen} -> {node, epoch, lease_ms}; 412 naming what differs
+//   POST /heartbeat  {node, epoch, prepared, refused?} -> {prepare?: {generation, holders}, attention: [...]};
+//                    409: the lease is over
+//   POST /leave      {node, epoch}
+// `control` outlives the routes' server.
+std::vector<http::Route> control_routes(service::ControlService& control);
+
+}  // namespace longshore::gateway

@@ -1,0 +1,162 @@
+#include "scheduler/service/control_service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "runtime/base/log.h"
+
+namespace longshore::service {
+
+using cluster::ClusterActions;
+
+ControlService::ControlService(Options options, StepLoop& loop, std::vector<RemoteComputeLink*> slots,
+                               const Clock& clock)
+    : options_(std::move(options)),
+      loop_(loop),
+      slots_(std::move(slots)),
+      clock_(clock),
+      control_(
+          options_.model.agreement, options_.cluster,
+          [this](const std::vector<NodeDescriptor>& members, PlanGeneration generation) {
+            return make_plan(members, generation);
+          },
+          options_.first_epoch),
+      owners_(slots_.size()),
+      ticker_([this] { run(); }) {}
+
+ControlService::~ControlService() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  ticker_.join();
+}
+
+void ControlService::run() {
+  constexpr std::chrono::milliseconds kTick{100};
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    ClusterActions actions;
+    control_.tick(clock_.now(), actions);
+    carry_out(actions);
+    switch_plan();
+    wake_.wait_for(lock, std::min<Duration>(kTick, options_.model.lease / 10), [this] { return stopping_; });
+  }
+}
+
+Result<cluster::Lease> ControlService::join(const cluster::Registration& registration) {
+  std::lock_guard lock(mutex_);
+  ClusterActions actions;
+  Result<cluster::Lease> lease = control_.on_register(registration, clock_.now(), actions);
+  carry_out(actions);
+  if (lease) log::info("{} joined as node {}", registration.node.name, lease->node.value);
+  else log::warn("refused: {}", lease.error().message);
+  return lease;
+}
+
+Result<Orders> ControlService::heartbeat(const Heartbeat& heartbeat) {
+  std::lock_guard lock(mutex_);
+  const TimePoint now = clock_.now();
+  if (Result<void> alive = control_.on_heartbeat(heartbeat.node, heartbeat.epoch, now); !alive) return alive.error();
+  if (heartbeat.refused) {
+    log::warn("node {} refuses plan {}", heartbeat.node.value, heartbeat.refused->value);
+    ClusterActions actions;
+    control_.on_refused(heartbeat.node, heartbeat.epoch, *heartbeat.refused, now, actions);
+    carry_out(actions);
+  }
+  prepared_[heartbeat.node] = heartbeat.prepared;
+  control_.on_prepared(heartbeat.node, heartbeat.epoch, heartbeat.prepared);
+  switch_plan();
+  Orders orders;
+  const cluster::Plan& next = control_.rollout().next();
+  if (next && next->generation != heartbeat.prepared) orders.prepare = next;
+  for (const auto& [id, member] : control_.membership().members())
+    if (member.node.role == NodeRole::kAttention) orders.attention.push_back(member.node);
+  return orders;
+}
+
+void ControlService::leave(NodeId node, cluster::RegistrationEpoch epoch) {
+  std::lock_guard lock(mutex_);
+  ClusterActions actions;
+  control_.on_leave(node, epoch, clock_.now(), actions);
+  carry_out(actions);
+}
+
+ControlService::View ControlService::view() const {
+  std::lock_guard lock(mutex_);
+  View view;
+  for (const auto& [id, member] : control_.membership().members()) view.members.push_back(member.node);
+  const cluster::Plan& plan = control_.rollout().current();
+  if (!plan) return view;
+  view.generation = plan->generation;
+  view.plan = current_.chosen.name;
+  view.why = current_.why;
+  view.holders = plan->nodes();
+  return view;
+}
+
+// The planner places for one compute node; replicas are alike and use the same placement.
+Result<PlacementPlan> ControlService::make_plan(const std::vector<NodeDescriptor>& members,
+                                                PlanGeneration generation) {
+  placement::PlannerInput input;
+  input.model = options_.shape;
+  input.workload.context_tokens = options_.model.context_tokens;
+  input.mode = options_.shard;
+  input.generation = generation;
+  bool has_compute = false;
+  for (const NodeDescriptor& member : members) {
+    if (member.role == NodeRole::kCompute && std::exchange(has_compute, true)) continue;
+    input.nodes.push_back(member);
+  }
+  if (!has_compute) return make_error(ErrorCode::kUnavailable, "no compute node is registered");
+  Result<placement::PlanReport> report = placement::make_plan(input);
+  if (!report) {
+    log::warn("no plan for {} nodes: {}", input.nodes.size(), report.error().message);
+    return report.error();
+  }
+  proposed_ = std::move(*report);
+  return proposed_.chosen.plan;
+}
+
+void ControlService::carry_out(const ClusterActions& actions) {
+  for (const cluster::Member& member : actions.lost) {
+    log::warn("{} (node {}) is out", member.node.name, member.node.id.value);
+    prepared_.erase(member.node.id);
+    for (std::size_t slot = 0; slot < slots_.size(); ++slot)
+      if (owners_[slot] == member.node.id) {
+        slots_[slot]->clear_node();
+        owners_[slot].reset();
+      }
+  }
+  // Plans to prepare travel with the answers to heartbeats.
+}
+
+void ControlService::switch_plan() {
+  const cluster::Plan plan = control_.on_step_boundary();
+  if (!plan) return;
+  current_ = proposed_;
+  log::info("plan {}: {} on {} attention nodes ({})", plan->generation.value, current_.chosen.name,
+            plan->nodes().size(), current_.why);
+  loop_.set_generation(plan->generation);
+  for (const auto& [id, member] : control_.membership().members()) {
+    const auto prepared = prepared_.find(id);
+    if (member.node.role == NodeRole::kCompute && prepared != prepared_.end() && prepared->second == plan->generation)
+      give_slot(member.node);
+  }
+}
+
+void ControlService::give_slot(const NodeDescriptor& node) {
+  auto slot = std::ranges::find(owners_, std::optional(node.id));
+  if (slot == owners_.end()) slot = std::ranges::find(owners_, std::optional<NodeId>());
+  if (slot == owners_.end()) {
+    log::warn("{} gets no steps: all {} places for compute nodes are taken", node.name, slots_.size());
+    return;
+  }
+  *slot = node.id;
+  std::uint64_t leaves = node.memory_bytes / options_.model.leaf_bytes;
+  if (current_.chosen.plan.has_holders()) leaves += current_.chosen.cost.kv_leaves;
+  slots_[static_cast<std::size_t>(slot - owners_.begin())]->set_node(node.address, leaves);
+}
+
+}  // namespace longshore::service

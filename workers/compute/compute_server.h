@@ -1,0 +1,71 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "runtime/plan/node_descriptor.h"
+#include "runtime/plan/placement_plan.h"
+#include "runtime/plan/step_batch.h"
+#include "transport/transport.h"
+#include "transport/wire/session_messages.h"
+#include "workers/compute/compute_node.h"
+
+namespace longshore::compute {
+
+// A compute node as a process: takes batches from one scheduler, meets the attention nodes of plans to come, and
+// switches to a plan with the first batch of its generation. A Hello begins with a scheduler anew (it, its connection or
+// this node's lease may have ended): every sequence is forgotten.
+// Thread: `run` has its own; on_orders, prepared and stop are thread-safe.
+class ComputeServer final : private transport::Receiver {
+ public:
+  // `hello`: what this node is and serves. `transport`: for the scheduler, apart from the one for attention nodes.
+  // `on_prepared` is called on run's thread. All references outlive it.
+  ComputeServer(ComputeNode& node, const wire::Hello& hello, transport::Transport& transport,
+                std::function<void()> on_prepared);
+
+  // Serves until `stop`.
+  void run();
+  void stop();
+
+  // The newest plan to prepare (or null), and the attention nodes that are in; others are lost. Between two steps.
+  void on_orders(std::shared_ptr<const PlacementPlan> prepare, std::vector<NodeDescriptor> attention);
+  // The newest plan whose nodes all are connected; 0: none.
+  PlanGeneration prepared() const { return PlanGeneration{prepared_.load()}; }
+  // Whether a scheduler is connected.
+  bool has_scheduler() const { return has_scheduler_.load(); }
+
+ private:
+  struct Orders {
+    std::shared_ptr<const PlacementPlan> prepare;
+    std::vector<NodeDescriptor> attention;
+  };
+  void carry_out(const Orders& orders);
+  bool connect_holders(const PlacementPlan& plan, const std::vector<NodeDescriptor>& attention);
+  void execute(StepBatch batch);
+  void switch_to(PlanGeneration generation);
+  void on_message(transport::PeerId peer, transport::Message message) override;
+  void on_peer_lost(transport::PeerId peer, const Error& error) override;
+  void on_hello(transport::PeerId peer, const wire::Hello& theirs);
+  void forget_scheduler();
+
+  ComputeNode& node_;
+  wire::Hello hello_;
+  transport::Transport& transport_;
+  const std::function<void()> on_prepared_;
+  std::atomic<bool> stopping_{false}, has_scheduler_{false};
+  std::atomic<std::uint64_t> prepared_{0};
+  std::mutex mutex_;
+  std::optional<Orders> orders_;                   // guarded by mutex_; the newest that were not carried out
+  std::vector<NodeId> met_;
+  std::map<PlanGeneration, std::shared_ptr<const PlacementPlan>> plans_;  // prepared and not yet overtaken
+  std::optional<transport::PeerId> scheduler_;
+  std::optional<StepBatch> batch_;
+};
+
+}  // namespace longshore::compute
