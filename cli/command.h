@@ -12,6 +12,9 @@ using Run = std::function<int()>;
 using AddCommand = Run (*)(CLI::App& program, CLI::App*& subcommand);
 
 Run add_serve(CLI::App& program, CLI::App*& subcommand);
+Run add_scheduler(CLI::App& program, CLI::App*& subcommand);
+Run add_compute(CLI::App& program, CLI::App*& subcommand);
+Run add_attention(CLI::App& program, CLI::App*& subcommand);
 Run add_complete(CLI::App& program, CLI::App*& subcommand);
 Run add_chat(CLI::App& program, CLI::App*& subcommand);
 Run add_bench(CLI::App& program, CLI::App*& subcommand);

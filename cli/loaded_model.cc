@@ -31,32 +31,44 @@ unsigned default_threads() {
   return static_cast<unsigned>(std::clamp(CPU_COUNT(&allowed), 1, 256));
 }
 
-Result<LoadedModel> load_model(const std::string& model, unsigned threads, kernels::Isa isa) {
-  LoadedModel loaded;
+Result<ModelFile> open_model(const std::string& model) {
+  ModelFile opened;
   Result<std::string> path = find_model(model);
   if (!path) return path.error();
-  loaded.path = *path;
-  loaded.name = loaded.path == model ? std::filesystem::path(model).stem().string() : model;
+  opened.path = *path;
+  opened.name = opened.path == model ? std::filesystem::path(model).stem().string() : model;
 
-  Result<std::unique_ptr<model::GgufFile>> file = model::GgufFile::open(loaded.path);
+  Result<std::unique_ptr<model::GgufFile>> file = model::GgufFile::open(opened.path);
   if (!file) return file.error();
-  loaded.file = std::move(*file);
-  Result<model::ModelConfig> config = model::parse_model_config(*loaded.file);
+  opened.file = std::move(*file);
+  Result<model::ModelConfig> config = model::parse_model_config(*opened.file);
   if (!config) return config.error();
-  Result<text::VocabularyData> vocabulary = model::read_vocabulary(*loaded.file);
+  opened.config = std::move(*config);
+  Result<text::VocabularyData> vocabulary = model::read_vocabulary(*opened.file);
   if (!vocabulary) return vocabulary.error();
   Result<std::unique_ptr<text::Tokenizer>> tokenizer = text::Tokenizer::create(std::move(*vocabulary));
-  if (!tokenizer) return make_error(tokenizer.error().code, loaded.path, ": ", tokenizer.error().message);
-  loaded.tokenizer = std::move(*tokenizer);
-  if (loaded.tokenizer->vocabulary_size() > config->vocabulary)
-    return make_error(ErrorCode::kInvalidArgument, loaded.path, ": the tokenizer has ",
-                      loaded.tokenizer->vocabulary_size(), " tokens, the embedding ", config->vocabulary, " rows");
+  if (!tokenizer) return make_error(tokenizer.error().code, opened.path, ": ", tokenizer.error().message);
+  opened.tokenizer = std::move(*tokenizer);
+  if (opened.tokenizer->vocabulary_size() > opened.config.vocabulary)
+    return make_error(ErrorCode::kInvalidArgument, opened.path, ": the tokenizer has ",
+                      opened.tokenizer->vocabulary_size(), " tokens, the embedding ", opened.config.vocabulary,
+                      " rows");
+  return opened;
+}
 
+Result<LoadedModel> load_model(const std::string& model, unsigned threads, kernels::Isa isa) {
+  Result<ModelFile> opened = open_model(model);
+  if (!opened) return opened.error();
+  LoadedModel loaded;
+  loaded.path = std::move(opened->path);
+  loaded.name = std::move(opened->name);
+  loaded.file = std::move(opened->file);
+  loaded.tokenizer = std::move(opened->tokenizer);
   Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(threads == 0 ? default_threads() : threads);
   if (!pool) return pool.error();
   loaded.pool = std::move(*pool);
   Result<std::unique_ptr<model::Decoder>> decoder =
-      model::Decoder::load(*loaded.file, *config, kernels::kernel_table(isa), *loaded.pool, show_progress);
+      model::Decoder::load(*loaded.file, opened->config, kernels::kernel_table(isa), *loaded.pool, show_progress);
   if (!decoder) return decoder.error();
   loaded.decoder = std::move(*decoder);
   return loaded;

@@ -13,10 +13,21 @@
 
 namespace longshore::cli {
 
+// A model file without its weights: what a scheduler needs of it.
+struct ModelFile {
+  std::string path;
+  std::string name;  // as the user gave it: a NAME of the table, or the file's stem
+  std::unique_ptr<model::GgufFile> file;
+  model::ModelConfig config;
+  std::unique_ptr<text::Tokenizer> tokenizer;
+};
+// Errors: those of finding and reading; each names the file.
+Result<ModelFile> open_model(const std::string& model);
+
 // A model file, ready to compute. Its weights are copies in kernel order; the file stays mapped for its names only.
 struct LoadedModel {
   std::string path;
-  std::string name;  // as the user gave it: a NAME of the table, or the file's stem
+  std::string name;
   std::unique_ptr<model::GgufFile> file;
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<model::Decoder> decoder;

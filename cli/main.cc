@@ -34,7 +34,8 @@ int run(int argc, char** argv) {
     Run run;
   };
   std::vector<Command> commands;
-  for (AddCommand add : {add_serve, add_complete, add_chat, add_bench, add_explain, add_logits, add_model}) {
+  for (AddCommand add : {add_serve, add_scheduler, add_compute, add_attention, add_complete, add_chat, add_bench,
+                         add_explain, add_logits, add_model}) {
     Command command;
     command.run = add(program, command.app);
     command.app->fallthrough();

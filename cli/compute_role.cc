@@ -1,0 +1,172 @@
+// `longshore compute`: a node with the weights, which runs a scheduler's steps.
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "cli/admin_server.h"
+#include "cli/cluster_flags.h"
+#include "cli/command.h"
+#include "cli/loaded_model.h"
+#include "cli/node_flags.h"
+#include "cli/signals.h"
+#include "runtime/base/log.h"
+#include "runtime/kernels/numerics_version.h"
+#include "transport/ucx/ucx_transport.h"
+#include "workers/agent/lease_keeper.h"
+#include "workers/compute/compute_node.h"
+#include "workers/compute/compute_server.h"
+
+namespace longshore::cli {
+namespace {
+
+struct ComputeFlags {
+  NodeFlags node;
+  std::string model;
+  std::string kv_memory = "1GiB";
+};
+
+// The parts of a node that knows what its scheduler serves. They end in reverse order.
+struct ComputeParts {
+  std::unique_ptr<kv::KvStore> store;
+  std::unique_ptr<transport::Transport> to_attention, to_scheduler;
+  std::unique_ptr<compute::ComputeNode> node;
+  std::unique_ptr<compute::ComputeServer> server;
+};
+
+wire::Hello hello_of(const ComputeFlags& flags, const LoadedModel& model, const kv::KvStore& store) {
+  wire::Hello hello;
+  hello.node = flags.node.name;
+  hello.model = model.file->sha256();
+  hello.numerics_version = kernels::kNumericsVersion;
+  hello.kv_layout = std::string(to_string(store.layout().type));
+  hello.block_bytes = store.layout().block_bytes();
+  hello.layers = model.config().layers;
+  hello.kv_heads = model.config().kv_heads;
+  hello.head_dim = model.config().head_dim;
+  return hello;
+}
+
+Result<ComputeParts> make_parts(const ComputeFlags& flags, const agent::ServedModel& served, const LoadedModel& model,
+                                agent::LeaseKeeper& keeper, const Clock& clock) {
+  ComputeParts parts;
+  const Result<Dtype> kv_type = parse_kv_type(served.kv_type);
+  if (!kv_type) return kv_type.error();
+  const Result<std::uint64_t> bytes = parse_bytes("--kv-memory", flags.kv_memory);
+  if (!bytes) return bytes.error();
+  Result<std::unique_ptr<kv::KvStore>> store = kv::KvStore::create({*kv_type, model.config().head_dim}, *bytes);
+  if (!store) return store.error();
+  parts.store = std::move(*store);
+  transport::UcxOptions ucx;
+  ucx.tls = flags.node.ucx_tls;
+  for (auto* transport : {&parts.to_attention, &parts.to_scheduler}) {
+    Result<std::unique_ptr<transport::Transport>> made = transport::create_ucx_transport(ucx);
+    if (!made) return made.error();
+    *transport = std::move(*made);
+  }
+  compute::ComputeOptions options;
+  options.rows_max = served.rows_max;
+  options.reply_deadline = served.lease;
+  options.name = flags.node.name;
+  Result<std::unique_ptr<compute::ComputeNode>> node = compute::ComputeNode::create(
+      *model.decoder, *parts.store, model.file->sha256(), parts.to_attention.get(), options, clock);
+  if (!node) return node.error();
+  parts.node = std::move(*node);
+  parts.server = std::make_unique<compute::ComputeServer>(*parts.node, hello_of(flags, model, *parts.store),
+                                                          *parts.to_scheduler, [&keeper] { keeper.beat_now(); });
+  return parts;
+}
+
+// Registers again and again until the node is stopped or refused.
+Error hold_lease(const agent::Registration& first, compute::ComputeServer& server, agent::LeaseKeeper& keeper,
+                 std::atomic<bool>& registered) {
+  agent::Registration registration = first;
+  for (;;) {
+    registration.generation_seen = server.prepared();
+    const Result<agent::Lease> lease = keeper.join(registration);
+    if (!lease) return lease.error();
+    registered = true;
+    std::printf("ready node=%u name=%s model=%s kv_memory_bytes=%llu lease=%.3gs\n", lease->node.value,
+                registration.node.name.c_str(), to_hex(registration.model).substr(0, 12).c_str(),
+                static_cast<unsigned long long>(registration.node.memory_bytes),
+                std::chrono::duration<double>(lease->length).count());
+    std::fflush(stdout);
+    const Error end = keeper.keep(*lease, {[&server] { return server.prepared(); },
+                                           [&server](const agent::Orders& orders) {
+                                             server.on_orders(orders.prepare, orders.attention);
+                                           }});
+    registered = false;
+    if (end.code != ErrorCode::kAborted) return end;
+    log::warn("{}: registering again", end.message);
+  }
+}
+
+Result<void> serve_steps(const ComputeFlags& flags, const LoadedModel& model, double bandwidth, const Clock& clock,
+                         agent::LeaseKeeper& keeper, std::atomic<bool>& registered) {
+  const Result<agent::ServedModel> served = keeper.model();
+  if (!served) return served.error();
+  Result<ComputeParts> parts = make_parts(flags, *served, model, keeper, clock);
+  if (!parts) return parts.error();
+  agent::Registration registration = registration_of(flags.node, NodeRole::kCompute);
+  registration.node.address = parts->to_scheduler->address();
+  registration.node.memory_bytes = parts->store->memory().size();
+  registration.node.read_bytes_per_second = bandwidth;
+  registration.node.threads = model.pool->threads();
+  registration.model = model.file->sha256();
+  std::thread serving([&parts] { parts->server->run(); });
+  const Error end = hold_lease(registration, *parts->server, keeper, registered);
+  parts->server->stop();
+  serving.join();
+  return end;
+}
+
+Result<void> compute_steps(const ComputeFlags& flags) {
+  block_signals();
+  const Result<kernels::Isa> isa = kernels::parse_isa(flags.node.isa);
+  if (!isa) return isa.error();
+  Result<std::unique_ptr<agent::ControlClient>> client = agent::ControlClient::create(flags.node.scheduler);
+  if (!client) return client.error();
+  Result<LoadedModel> model = load_model(flags.model, flags.node.threads, *isa);
+  if (!model) return model.error();
+  const Result<double> bandwidth = read_bandwidth_of(flags.node, *model->pool);
+  if (!bandwidth) return bandwidth.error();
+
+  SystemClock clock;
+  Metrics metrics;
+  agent::LeaseKeeper keeper(**client);
+  std::atomic<bool> registered{false}, over{false};
+  Result<std::unique_ptr<http::HttpServer>> admin =
+      serve_admin(flags.node.admin, model->name, metrics, clock, [&registered] { return ready_if(registered); });
+  if (!admin) return admin.error();
+  Result<void> outcome;
+  std::thread agent([&] {
+    outcome = serve_steps(flags, *model, *bandwidth, clock, keeper, registered);
+    over = true;
+  });
+  wait_for_signal([&over] { return over.load(); });
+  keeper.stop();
+  agent.join();
+  (*admin)->stop(std::chrono::seconds(1));
+  if (!outcome && outcome.error().code != ErrorCode::kCancelled) return outcome;
+  return {};
+}
+
+}  // namespace
+
+Run add_compute(CLI::App& program, CLI::App*& subcommand) {
+  subcommand = program.add_subcommand("compute", "Run a scheduler's steps: weights, new tokens' KV, sampling");
+  auto flags = std::make_shared<ComputeFlags>();
+  subcommand->add_option("MODEL", flags->model, "Path of a GGUF file, or a NAME that deploy/models/fetch knows")
+      ->required();
+  add_node_flags(*subcommand, flags->node, "compute");
+  with_environment(subcommand->add_option("--kv-memory", flags->kv_memory, "Memory for KV, such as 8GiB"))
+      ->capture_default_str();
+  return [flags] {
+    const Result<void> computed = compute_steps(*flags);
+    return computed ? 0 : fail(computed.error());
+  };
+}
+
+}  // namespace longshore::cli
