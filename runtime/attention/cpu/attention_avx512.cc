@@ -9,8 +9,8 @@ inline constexpr unsigned kTileRows = 12;
 inline constexpr unsigned kTileVectors = 2;
 inline constexpr unsigned kFewRowsRun = 6;
 inline constexpr unsigned kFewRows = 8;
-constexpr unsigned few_key_groups(unsigned rows) { return rows <= 2 ? 4 : 2; }
-constexpr unsigned few_vectors(unsigned) { return 4; }
+constexpr unsigned few_key_groups(unsigned) { return 4; }
+constexpr unsigned few_vectors(unsigned rows) { return rows <= 3 ? 8 : 4; }
 }  // namespace
 }  // namespace longshore::attention
 

@@ -7,6 +7,7 @@
 #include "runtime/attention/cpu/leaf_inl.h"
 #include "runtime/attention/cpu/softmax_inl.h"
 #include "runtime/attention/cpu/widen_inl.h"
+#include "runtime/kernels/cpu/unrolled_inl.h"
 
 namespace longshore::attention {
 namespace {
@@ -26,19 +27,24 @@ struct Tile {
 template <unsigned kRows, unsigned kVectors>
 [[gnu::noinline]] void multiply_tile(const Tile& tile) {
   F32x16 sum[kRows][kVectors];
-  for (unsigned r = 0; r < kRows; ++r)
-    for (unsigned n = 0; n < kVectors; ++n) sum[r][n] = zero();
+  unrolled<kRows>([&](auto r) { unrolled<kVectors>([&](auto n) { sum[r][n] = zero(); }); });
+  const float* a = tile.a;
+  const float* b = tile.b + tile.steps.begin * kVectors * kLanes;
+  const std::size_t stride = tile.a_stride;
   for (std::uint32_t k = tile.steps.begin; k < tile.steps.end; ++k) {
-    F32x16 b[kVectors];
-    for (unsigned n = 0; n < kVectors; ++n) b[n] = load(tile.b + (k * kVectors + n) * kLanes);
-    for (unsigned r = 0; r < kRows; ++r) {
-      const F32x16 a = broadcast(tile.a[r * tile.a_stride + k]);
-      for (unsigned n = 0; n < kVectors; ++n) sum[r][n] = fma(a, b[n], sum[r][n]);
-    }
+    F32x16 step[kVectors];
+    unrolled<kVectors>([&](auto n) { step[n] = load(b + n * kLanes); });
+    unrolled<kRows>([&](auto r) {
+      const F32x16 one = broadcast(a[r * stride + k]);
+      unrolled<kVectors>([&](auto n) { sum[r][n] = fma(one, step[n], sum[r][n]); });
+    });
+    b += kVectors * kLanes;
   }
-  for (unsigned r = 0; r < kRows; ++r)
-    for (unsigned n = 0; n < kVectors; ++n)
+  unrolled<kRows>([&](auto r) {
+    unrolled<kVectors>([&](auto n) {
       store(tile.c + r * tile.c_stride + n * kLanes, add(sum[r][n], broadcast(tile.last)));
+    });
+  });
 }
 
 template <unsigned kRows, unsigned kVectors>
@@ -71,8 +77,11 @@ template <typename Codec>
     const typename Codec::Values values(task.block, task.d, first);
     const std::uint32_t end = positions.end - first < kLanes ? positions.end - first : kLanes;
     for (std::uint32_t j = positions.begin > first ? positions.begin - first : 0; j < end; ++j)
-      for (std::uint32_t c = 0; c < width; c += kLanes)
-        store(to + (first + j) * width + c, values.load(j, column + c));
+      for (std::uint32_t c = 0; c < width; c += kLanes) {
+        F32x16 v[1];
+        values.load(j, column + c, v);
+        store(to + (first + j) * width + c, v[0]);
+      }
   }
 }
 
@@ -102,12 +111,8 @@ void attend_many_rows(const LeafTask& task, PartialSpan out, float* scratch) {
     });
   }
   for_tiles([&](std::uint32_t first, std::uint32_t count, KeyRange range) {
-    for (std::uint32_t r = first; r < first + count; ++r) {
-      const RowSums sums = softmax_row(logits + r * kPositions, task.visible[r], range.begin / kLanes,
-                                       (range.end + kLanes - 1) / kLanes, task.softcap);
-      out.max[r] = sums.max;
-      out.weight[r] = sums.weight;
-    }
+    softmax(count, logits + first * kPositions, task.visible + first, groups_of(range), task.softcap, out.max + first,
+            out.weight + first);
   });
   for (std::uint32_t column = 0; column < task.d;) {
     const std::uint32_t width = task.d - column < kPanel ? kLanes : kPanel;

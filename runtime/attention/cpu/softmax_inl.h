@@ -1,47 +1,89 @@
 #pragma once
 
-// Logits of one row and one leaf to weights: cap, mask, maximum, exp, sum. The order of everything is in
-// docs/determinism.md.
+// Logits of one leaf to weights: cap, mask, maximum, exp, sum, each row by itself. Rows go through together only so that
+// their chains overlap. The order of everything is in docs/determinism.md.
 
 #include "runtime/attention/cpu/leaf_inl.h"
+#include "runtime/kernels/cpu/unrolled_inl.h"
 
 namespace longshore::attention {
 namespace {
 
-struct RowSums {
-  float max;
-  float weight;
+inline constexpr unsigned kSoftmaxRows = 4;
+
+// Groups of 16 keys [begin, end).
+struct GroupRange {
+  std::uint32_t begin;
+  std::uint32_t end;
 };
 
-// `row` holds logits for the groups of 16 keys [group_begin, group_end), which contain `visible` and beyond
-// it anything (also NaN); weights replace them, +0 for keys that are not visible.
-[[gnu::noinline]] RowSums softmax_row(
-    float* row, KeyRange visible, std::uint32_t group_begin, std::uint32_t group_end, float softcap) {
-  const float lowest = -__builtin_inff();
-  if (visible.begin >= visible.end) {  // never -inf minus -inf
-    for (std::uint32_t g = group_begin; g < group_end; ++g) store(row + g * kLanes, zero());
-    return {lowest, 0.0f};
+inline GroupRange groups_of(KeyRange keys) { return {keys.begin / kLanes, (keys.end + kLanes - 1) / kLanes}; }
+
+inline F32x16 masked(F32x16 logit, KeyRange visible, std::uint32_t group) {
+  const int first = static_cast<int>(group * kLanes);
+  const Mask16 seen = lanes_between(static_cast<int>(visible.begin) - first, static_cast<int>(visible.end) - first);
+  return select(seen, logit, broadcast(-__builtin_inff()));
+}
+
+template <unsigned kRows, bool kMasked>
+[[gnu::noinline]] void softmax_run(
+    float* logits, const KeyRange* visible, GroupRange groups, float softcap, float* max_out, float* weight_out) {
+  F32x16 largest[kRows];
+  unrolled<kRows>([&](auto r) { largest[r] = broadcast(-__builtin_inff()); });
+  for (std::uint32_t g = groups.begin; g < groups.end; ++g) {
+    unrolled<kRows>([&](auto r) {
+      float* const at = logits + r * kPositions + g * kLanes;
+      F32x16 logit = load(at);
+      if (softcap != 0) logit = mul(broadcast(softcap), kernels::tanh(div(logit, broadcast(softcap))));
+      if constexpr (kMasked) logit = masked(logit, visible[r], g);
+      if (kMasked || softcap != 0) store(at, logit);
+      largest[r] = max(largest[r], logit);
+    });
   }
-  F32x16 largest = broadcast(lowest);
-  for (std::uint32_t g = group_begin; g < group_end; ++g) {
-    F32x16 logit = load(row + g * kLanes);
-    if (softcap != 0) logit = mul(broadcast(softcap), kernels::tanh(div(logit, broadcast(softcap))));
-    const int first = static_cast<int>(g * kLanes);
-    const Mask16 seen =
-        lanes_between(static_cast<int>(visible.begin) - first, static_cast<int>(visible.end) - first);
-    logit = select(seen, logit, broadcast(lowest));
-    largest = max(largest, logit);
-    store(row + g * kLanes, logit);
+  F32x16 base[kRows], weight[kRows];
+  unrolled<kRows>([&](auto r) {
+    max_out[r] = reduce_max(largest[r]) + 0.0f;  // -0 becomes +0: which zero wins depends on the order
+    // A row that sees no key: never -inf minus -inf.
+    base[r] = broadcast(max_out[r] == -__builtin_inff() ? 0.0f : max_out[r]);
+    weight[r] = zero();
+  });
+  for (std::uint32_t g = groups.begin; g < groups.end; ++g) {
+    unrolled<kRows>([&](auto r) {
+      float* const at = logits + r * kPositions + g * kLanes;
+      const F32x16 p = exp_nonpositive(sub(load(at), base[r]));  // +0 for the masked: exp(-inf)
+      weight[r] = add(weight[r], p);
+      store(at, p);
+    });
   }
-  const float row_max = reduce_max(largest) + 0.0f;  // -0 becomes +0: which zero wins depends on the order
-  const F32x16 all_max = broadcast(row_max);
-  F32x16 weight = zero();
-  for (std::uint32_t g = group_begin; g < group_end; ++g) {
-    const F32x16 p = exp_nonpositive(sub(load(row + g * kLanes), all_max));  // +0 for the masked: exp(-inf)
-    weight = add(weight, p);
-    store(row + g * kLanes, p);
+  unrolled<kRows>([&](auto r) { weight_out[r] = reduce_add(weight[r]); });
+}
+
+template <unsigned kRows>
+inline void softmax_rows(
+    std::uint32_t rows, float* logits, const KeyRange* visible, GroupRange groups, float softcap, float* max_out,
+    float* weight_out) {
+  std::uint32_t row = 0;
+  for (; row + kRows <= rows; row += kRows) {
+    bool whole = true;
+    for (unsigned r = 0; r < kRows; ++r)
+      whole &= visible[row + r].begin <= groups.begin * kLanes && visible[row + r].end >= groups.end * kLanes;
+    auto* const run = whole ? softmax_run<kRows, false> : softmax_run<kRows, true>;
+    run(logits + row * kPositions, visible + row, groups, softcap, max_out + row, weight_out + row);
   }
-  return {row_max, reduce_add(weight)};
+  if constexpr (kRows > 1) {
+    if (row < rows)
+      softmax_rows<1>(rows - row, logits + row * kPositions, visible + row, groups, softcap, max_out + row,
+                      weight_out + row);
+  }
+}
+
+// `logits` holds, for each of `rows` rows kPositions apart, logits for `groups`, which contain what the row sees
+// (`visible`), and beyond that anything (also NaN); weights replace them, +0 for keys that are not visible. A row that
+// sees none has maximum -inf and weight 0.
+inline void softmax(
+    std::uint32_t rows, float* logits, const KeyRange* visible, GroupRange groups, float softcap, float* max_out,
+    float* weight_out) {
+  softmax_rows<kSoftmaxRows>(rows, logits, visible, groups, softcap, max_out, weight_out);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 // type.
 
 #include "runtime/attention/cpu/leaf_inl.h"
+#include "runtime/kernels/cpu/unrolled_inl.h"
 
 namespace longshore::attention {
 namespace {
@@ -12,11 +13,13 @@ namespace {
 inline constexpr std::uint32_t kScaleSpan = 32;     // dimensions that share a scale in q8_0
 inline constexpr std::uint32_t kWidestHead = 1024;  // d at most, as KvLayout says
 
-// Each codec has: half_bytes(d), the bytes of K or of V in a block; Keys, which opens dimensions [16 * part,
+// Each codec has: half_bytes(d), the bytes of K or of V in a block; kPartBytes of them for 16 positions of 16
+// dimensions; Keys, which opens dimensions [16 * part,
 // 16 * part + 16) of one group of 16 keys and loads dimension 16 * part + i of all of them; Values, which
-// opens the 16 positions from a multiple of 16 on and loads columns [c, c + 16) of one of them.
+// opens the 16 positions from a multiple of 16 on and loads kVectors * 16 columns of one of them, from a multiple of that.
 template <typename T, F32x16 (*kLoad)(const T*)>
 struct PlainCodec {
+  static constexpr std::size_t kPartBytes = kLanes * kLanes * sizeof(T);
   static std::size_t half_bytes(std::uint32_t d) { return std::size_t{kPositions} * d * sizeof(T); }
 
   struct Keys {
@@ -32,7 +35,11 @@ struct PlainCodec {
     std::size_t stride;
     Values(const std::byte* block, std::uint32_t d, std::uint32_t first)
         : from(reinterpret_cast<const T*>(block) + (std::size_t{kPositions} + first) * d), stride(d) {}
-    F32x16 load(std::uint32_t position, std::uint32_t c) const { return kLoad(from + position * stride + c); }
+    template <unsigned kVectors>
+    void load(std::uint32_t position, std::uint32_t column, F32x16 (&to)[kVectors]) const {
+      const T* at = from + position * stride + column;
+      unrolled<kVectors>([&](auto n) { to[n] = kLoad(at + n * kLanes); });
+    }
   };
 };
 
@@ -43,6 +50,7 @@ using F16Codec = PlainCodec<std::uint16_t, load_f16>;
 using Bf16Codec = PlainCodec<std::uint16_t, load_bf16>;
 
 struct Q8Codec {
+  static constexpr std::size_t kPartBytes = kLanes * kLanes + kLanes * kLanes / kScaleSpan * 2;  // with its scales
   static std::size_t half_bytes(std::uint32_t d) {
     return std::size_t{kPositions} * (d + d / kScaleSpan * 2);
   }
@@ -73,9 +81,13 @@ struct Q8Codec {
       from =
           reinterpret_cast<const std::int8_t*>(half) + kPositions * per_position * 2 + std::size_t{first} * d;
     }
-    F32x16 load(std::uint32_t position, std::uint32_t c) const {
-      const float scale = scales[(position * stride + c) / kScaleSpan];
-      return mul(load_i8(from + position * stride + c), broadcast(scale));
+    template <unsigned kVectors>
+    void load(std::uint32_t position, std::uint32_t column, F32x16 (&to)[kVectors]) const {
+      const std::size_t first = position * stride + column;
+      const std::int8_t* at = from + first;
+      const float* scale = scales + first / kScaleSpan;
+      unrolled<kVectors>(
+          [&](auto n) { to[n] = mul(load_i8(at + n * kLanes), broadcast(scale[n * kLanes / kScaleSpan])); });
     }
   };
 };

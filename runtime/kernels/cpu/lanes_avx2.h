@@ -166,8 +166,8 @@ inline float reduce_max(F32x16 a) {
   return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
-inline void prefetch_to_l2(const void* address) {
-  _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T1);
+inline void prefetch(const void* address) {
+  _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T0);
 }
 
 }  // namespace

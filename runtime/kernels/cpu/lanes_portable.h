@@ -233,7 +233,7 @@ inline float reduce_max(F32x16 a) {
 }
 
 // Hints only: never change a result.
-inline void prefetch_to_l2(const void* address) { __builtin_prefetch(address, 0, 2); }
+inline void prefetch(const void* address) { __builtin_prefetch(address, 0, 3); }
 
 }  // namespace
 }  // namespace longshore::kernels

@@ -4,24 +4,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 
+#include "runtime/kernels/cpu/unrolled_inl.h"
 #include "runtime/kernels/quantized_rows.h"
 #include "runtime/kernels/tile_layout.h"
 
 namespace longshore::kernels {
 namespace {
-
-#define LONGSHORE_INLINE __attribute__((always_inline)) inline
-
-// Calls body(0), ..., body(kCount - 1) with constants, so that steps become immediates and arrays become registers.
-template <int kCount, typename Body>
-LONGSHORE_INLINE void unrolled(Body&& body) {
-  [&]<int... kIndex>(std::integer_sequence<int, kIndex...>) __attribute__((always_inline)) {
-    (body(std::integral_constant<int, kIndex>()), ...);
-  }
-  (std::make_integer_sequence<int, kCount>());
-}
 
 // Moves the bits at `kFrom` of each byte to `kTo`; bits that cross a byte are masked by the caller.
 template <typename V, int kFrom, int kTo>
