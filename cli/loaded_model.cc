@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <thread>
 #include <utility>
 
 #include "cli/model_path.h"
@@ -67,10 +68,14 @@ Result<LoadedModel> load_model(const std::string& model, unsigned threads, kerne
   Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(threads == 0 ? default_threads() : threads);
   if (!pool) return pool.error();
   loaded.pool = std::move(*pool);
+  // The hash takes a core for seconds where the CPU has no instruction for it: beside the loading, not after it.
+  std::jthread hashing([&file = *loaded.file] { file.sha256(); });
   Result<std::unique_ptr<model::Decoder>> decoder =
       model::Decoder::load(*loaded.file, opened->config, kernels::kernel_table(isa), *loaded.pool, show_progress);
   if (!decoder) return decoder.error();
   loaded.decoder = std::move(*decoder);
+  hashing.join();
+  loaded.file->release_pages();  // all of it has been read and packed
   return loaded;
 }
 

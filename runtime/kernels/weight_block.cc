@@ -147,17 +147,23 @@ void read_q45_k(Bytes p, WeightBlock& block, bool fifth_bit) {
   block.m = load<std::uint16_t>(p + 2);
   read_scales_k4(p + 4, block);
   const Bytes qs = p + (fifth_bit ? 48 : 16);
-  for (int e = 0; e < 256; ++e) block.code[e] = (qs[e / 64 * 32 + e % 32] >> (e % 64 / 32 * 4)) & 15;
+  // Runs of 32 in a loop of their own: they become vectors, and all of a model passes through here.
+  for (int run = 0; run < 8; ++run)
+    for (int l = 0; l < 32; ++l) block.code[32 * run + l] = (qs[run / 2 * 32 + l] >> (run % 2 * 4)) & 15;
   if (!fifth_bit) return;
-  for (int e = 0; e < 256; ++e) block.code[e] |= static_cast<std::uint8_t>(((p[16 + e % 32] >> (e / 32)) & 1) << 4);
+  for (int run = 0; run < 8; ++run)
+    for (int l = 0; l < 32; ++l)
+      block.code[32 * run + l] |= static_cast<std::uint8_t>(((p[16 + l] >> run) & 1) << 4);
 }
 
 void read_q6_k(Bytes p, WeightBlock& block) {
-  for (int e = 0; e < 256; ++e) {
-    const int n = e / 128, quarter = e % 128 / 32, l = e % 32;
-    const int low = (p[64 * n + 32 * (quarter % 2) + l] >> (quarter / 2 * 4)) & 15;
-    const int high = (p[128 + 32 * n + l] >> (2 * quarter)) & 3;
-    block.code[e] = static_cast<std::uint8_t>(low | high << 4);
+  for (int run = 0; run < 8; ++run) {
+    const int n = run / 4, quarter = run % 4;
+    for (int l = 0; l < 32; ++l) {
+      const int low = (p[64 * n + 32 * (quarter % 2) + l] >> (quarter / 2 * 4)) & 15;
+      const int high = (p[128 + 32 * n + l] >> (2 * quarter)) & 3;
+      block.code[32 * run + l] = static_cast<std::uint8_t>(low | high << 4);
+    }
   }
   std::memcpy(block.scale, p + 192, 16);
   block.d = load<std::uint16_t>(p + 208);
