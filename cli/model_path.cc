@@ -13,6 +13,15 @@ std::filesystem::path cache_folder() {
   return std::filesystem::path(home != nullptr ? home : ".") / ".cache" / "longshore" / "models";
 }
 
+// The script that fetches models: beside an installed program, or else that of the source tree.
+std::string fetch_script() {
+  std::error_code ignored;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  const std::filesystem::path installed =
+      program.parent_path().parent_path() / "share" / "longshore" / "models" / "fetch";
+  return std::filesystem::is_regular_file(installed, ignored) ? installed.string() : "deploy/models/fetch";
+}
+
 }  // namespace
 
 Result<std::string> find_model(const std::string& model) {
@@ -21,7 +30,7 @@ Result<std::string> find_model(const std::string& model) {
   const std::filesystem::path cached = cache_folder() / (model + ".gguf");
   if (model.find('/') == std::string::npos && std::filesystem::is_regular_file(cached, ignored)) return cached.string();
   return make_error(ErrorCode::kNotFound, "no model file '", model, "', and none named so at ", cached.string(),
-                    "; fetch it with: deploy/models/fetch ", model);
+                    "; fetch it with: ", fetch_script(), " ", model);
 }
 
 }  // namespace longshore::cli
