@@ -69,6 +69,28 @@ void wait_for_holders(compute::ComputeNode& node) {
 
 }  // namespace
 
+namespace {
+
+void lose_holder(compute::ComputeNode& node, NodeId lost) {
+  PlacementPlan survivors = node.plan();
+  ++survivors.generation.value;
+  for (std::vector<NodeId>& holders : survivors.holders) std::erase(holders, lost);
+  node.lose(lost);
+  const Result<void> set = node.set_plan(std::make_shared<PlacementPlan>(survivors));
+  CHECK(set) << set.error().message;
+}
+
+SequenceStart measured_start(std::size_t prompt_tokens, const RunOptions& options) {
+  SequenceStart start;
+  start.sequence = kMeasured;
+  start.prompt_tokens = static_cast<std::uint32_t>(prompt_tokens);
+  start.tokens_expected = prompt_tokens + options.generate;
+  start.sampling.temperature = 0;
+  return start;
+}
+
+}  // namespace
+
 RecordedRun record(cli::EmbeddedCluster& cluster, const std::vector<TokenId>& prompt, const RunOptions& options) {
   compute::ComputeNode& node = cluster.compute();
   RecordedRun run;
@@ -76,36 +98,45 @@ RecordedRun record(cli::EmbeddedCluster& cluster, const std::vector<TokenId>& pr
     if (sequence == kMeasured) run.logits.push_back(sha256(std::as_bytes(logits)));
   });
   Mates mates(options.mates, prompt);
-  SequenceStart start;
-  start.sequence = kMeasured;
-  start.prompt_tokens = static_cast<std::uint32_t>(prompt.size());
-  start.tokens_expected = prompt.size() + options.generate;
-  start.sampling.temperature = 0;
+  std::vector<TokenId> known = prompt;  // and what was drawn
   StepBatch batch;
-  batch.starts.push_back(start);
+  batch.starts.push_back(measured_start(prompt.size(), options));
+  bool is_whole = true;
+  SequenceEpoch epoch = batch.starts.front().epoch;
   for (std::size_t done = 0; run.tokens.size() < options.generate;) {
+    if (done == prompt.size()) wait_for_holders(node);
+    if (options.lost && is_whole && run.tokens.size() == options.generate / 2) {
+      lose_holder(node, *options.lost);
+      is_whole = false;
+    }
+    const std::size_t end = std::min<std::size_t>(known.size(), done + options.chunk);
     StepEntry entry;
     entry.sequence = kMeasured;
+    entry.epoch = epoch;
     entry.position = static_cast<std::uint32_t>(done);
-    if (done < prompt.size()) {
-      const std::size_t end = std::min<std::size_t>(prompt.size(), done + options.chunk);
-      entry.tokens.assign(prompt.begin() + static_cast<std::ptrdiff_t>(done), prompt.begin() + static_cast<std::ptrdiff_t>(end));
-    } else {
-      if (done == prompt.size()) wait_for_holders(node);
-      entry.tokens = {run.tokens.back()};
-    }
-    done += entry.tokens.size();
-    entry.sample = done >= prompt.size();
+    entry.tokens.assign(known.begin() + static_cast<std::ptrdiff_t>(done), known.begin() + static_cast<std::ptrdiff_t>(end));
+    entry.sample = end == known.size();
     batch.entries = {entry};
     mates.add_to(batch);
     ++batch.id.value;
     const StepOutcome outcome = node.execute(batch);
-    for (const EntryOutcome& of_entry : outcome.entries) {
-      CHECK(!of_entry.error) << of_entry.error->to_string();
-      if (of_entry.sequence == kMeasured && of_entry.sampled) run.tokens.push_back(of_entry.sampled->token);
-    }
     batch.starts.clear();
     batch.releases.clear();
+    done = end;
+    for (const EntryOutcome& of_entry : outcome.entries) {
+      if (of_entry.error && of_entry.error->code == ErrorCode::kDataLoss && !is_whole && run.rows_again == 0) {
+        run.rows_again = entry.position;
+        done = 0;
+        ++epoch.value;
+        batch.starts.push_back(measured_start(prompt.size(), options));
+        batch.starts.front().epoch = epoch;
+        continue;
+      }
+      CHECK(!of_entry.error) << of_entry.error->to_string();
+      if (of_entry.sequence != kMeasured || !of_entry.sampled) continue;
+      run.tokens.push_back(of_entry.sampled->token);
+      known.push_back(run.tokens.back());
+    }
   }
   node.observe_logits({});
   StepBatch end;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,16 +16,19 @@ namespace longshore::test {
 struct RecordedRun {
   std::vector<TokenId> tokens;
   std::vector<Sha256> logits;
-  bool operator==(const RecordedRun&) const = default;
+  std::uint32_t rows_again = 0;  // that were computed a second time
+  bool operator==(const RecordedRun& other) const { return tokens == other.tokens && logits == other.logits; }
 };
 
 struct RunOptions {
   std::uint32_t generate = 32;
   std::uint32_t chunk = 512;       // tokens of a prefill step
   std::uint32_t mates = 0;         // other sequences that join and leave while this one runs
+  std::optional<NodeId> lost = {};  // this holder is lost when half of the tokens are there; the plan goes on without it
 };
 
-// Feeds the prompt in chunks, then its own greedy tokens one by one. Every step must succeed (CHECKed).
+// Feeds the prompt in chunks, then its own greedy tokens one by one. Every step must succeed (CHECKed), but for the one
+// that misses what a lost holder had: then all that is known is fed again.
 // Before the first decode step it waits until the holders have acknowledged what they were offered, so that the run
 // is as remote as its plan allows.
 RecordedRun record(cli::EmbeddedCluster& cluster, const std::vector<TokenId>& prompt, const RunOptions& options);
