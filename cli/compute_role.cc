@@ -77,7 +77,7 @@ Result<ComputeParts> make_parts(const ComputeFlags& flags, const agent::ServedMo
   if (!node) return node.error();
   parts.node = std::move(*node);
   parts.server = std::make_unique<compute::ComputeServer>(*parts.node, hello_of(flags, model, *parts.store),
-                                                          *parts.to_scheduler, [&keeper] { keeper.beat_now(); });
+                                                          *parts.to_scheduler, metrics, [&keeper] { keeper.beat_now(); });
   return parts;
 }
 
@@ -98,7 +98,8 @@ Error hold_lease(const agent::Registration& first, compute::ComputeServer& serve
     const Error end = keeper.keep(*lease, {[&server] { return server.prepared(); },
                                            [&server](const agent::Orders& orders) {
                                              server.on_orders(orders.prepare, orders.attention);
-                                           }});
+                                           },
+                                           [&server] { return server.links(); }});
     registered = false;
     if (end.code != ErrorCode::kAborted) return end;
     log::warn("{}: registering again", end.message);

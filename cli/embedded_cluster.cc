@@ -145,13 +145,12 @@ Result<void> EmbeddedCluster::measure() {
       probe::attention_rate(kernels, {stores_.front()->layout(), config.group(), 0, config.attention_softcap},
                             config.kv_heads, *model_.pool, kAttention);
   if (!attention) return attention.error();
-  const auto leaves = static_cast<std::uint32_t>(stores_.front()->capacity() / leaf_blocks(config));
-  const Result<compute::DecodeRate> decode =
-      compute::decode_rate(*compute_, std::min(leaves, options_.max_sequences), kDecode);
+  const kv::KvStore& store = *stores_.front();
+  const auto leaves = static_cast<std::uint32_t>((store.capacity() - store.used()) / leaf_blocks(config));
+  const auto rows_max = static_cast<std::uint32_t>(std::max(options_.chunk_tokens, options_.max_sequences));
+  const Result<compute::DecodeRate> decode = compute::decode_rate(*compute_, std::min(leaves, rows_max), kDecode);
   if (!decode) return decode.error();
-  log::info("measured: attention {:.2f} GB/s and {:.1f} us a query, decode step {:.2f} ms and {:.2f} ms a further sequence",
-            1e-9 * attention->bytes_per_second, 1e6 * attention->query_seconds, 1e3 * decode->step_seconds,
-            1e3 * decode->row_seconds);
+  if (Result<void> links = compute_->measure_links(); !links) return links;
   const std::string cores = probe::cores_of_process();
   for (NodeDescriptor& node : nodes_) {
     node.cores = cores.empty() ? "this process" : cores;
@@ -173,6 +172,9 @@ Result<void> EmbeddedCluster::measure() {
 
 Result<void> EmbeddedCluster::make_plan() {
   if (Result<void> measured = measure(); !measured) return measured;
+  log::info("measured: attention {:.2f} GB/s, decode step {:.2f} ms and {:.2f} ms a further sequence",
+            1e-9 * nodes_.front().read_bytes_per_second, 1e3 * nodes_.front().step_seconds,
+            1e3 * nodes_.front().row_seconds);
   Result<placement::PlanReport> report = placement::make_plan(planner_input());
   if (!report) return report.error();
   report_ = std::move(*report);
@@ -190,15 +192,19 @@ placement::PlannerInput EmbeddedCluster::planner_input() const {
   return input;
 }
 
+placement::Explanation EmbeddedCluster::explain() const {
+  return {model_.name, std::string(to_string(options_.kv_type)), planner_input().workload, nodes_, report_};
+}
+
 placement::PlanCost EmbeddedCluster::predict(std::uint64_t context_tokens, std::uint32_t sequences) const {
   const placement::PlannerInput input = planner_input();
   return placement::predict(compute_->plan(), input.model, {context_tokens, sequences}, input.nodes);
 }
 
 std::uint64_t EmbeddedCluster::kv_leaf_capacity() const {
-  std::uint64_t blocks = 0;
-  for (const auto& store : stores_) blocks += store->capacity();
-  return blocks / leaf_blocks(model_.config());
+  const std::uint64_t own = stores_.front()->capacity() / leaf_blocks(model_.config());
+  // Nodes with memory of their own fill by the plan's shares: the first full one ends it, and an idle one adds nothing.
+  return stores_.size() == 1 ? own : own + report_.chosen.cost.kv_leaves;
 }
 
 }  // namespace longshore::cli

@@ -11,7 +11,7 @@
 #include "runtime/base/metrics.h"
 #include "runtime/kv/kv_store.h"
 #include "runtime/plan/node_descriptor.h"
-#include "scheduler/placement/planner.h"
+#include "scheduler/placement/explanation.h"
 #include "transport/inproc/inproc_transport.h"
 #include "transport/transport.h"
 #include "workers/attention/attention_node.h"
@@ -51,6 +51,7 @@ class EmbeddedCluster {
   compute::ComputeNode& compute() { return *compute_; }
   const std::vector<NodeDescriptor>& nodes() const { return nodes_; }  // the compute node first
   const placement::PlanReport& report() const { return report_; }
+  placement::Explanation explain() const;
   // A decode step of `sequences` with `context_tokens` each under the plan in use, from what was measured at the start.
   placement::PlanCost predict(std::uint64_t context_tokens, std::uint32_t sequences) const;
   // The compute node's store; the attention nodes' too where they share it.
@@ -58,6 +59,9 @@ class EmbeddedCluster {
   // Of one attention node, [0, attention_nodes).
   const attention_node::AttentionNode& attention(std::size_t index) const { return *attention_[index]; }
   std::uint32_t context_tokens() const { return context_tokens_; }
+  // Measures anew what `create` measured, between two steps, with the sequences that run; for predictions that are to hold now.
+  // The plan stays. Needs room for a leaf of one sequence. Errors: those of the probes.
+  Result<void> measure();
   // Whole-model leaves that fit over all nodes.
   std::uint64_t kv_leaf_capacity() const;
 
@@ -66,7 +70,6 @@ class EmbeddedCluster {
       : model_(model), options_(options), metrics_(metrics), clock_(clock) {}
   Result<void> make_stores();
   Result<void> make_nodes();
-  Result<void> measure();
   Result<void> make_plan();
   placement::PlannerInput planner_input() const;
   Result<std::unique_ptr<transport::Transport>> make_transport(const std::string& name);

@@ -12,6 +12,7 @@ struct LinkReport {
   std::string transports;         // "inproc", "posix", "tcp/lo", ...: what the transport really uses, in lane order
   double round_trip_seconds = 0;  // median of a query-sized message and its answer, both ends parked before
   double bytes_per_second = 0;    // of what a block-sized message takes longer; a lower bound where that is too little to see
+  bool operator==(const LinkReport&) const = default;
 };
 
 }  // namespace longshore

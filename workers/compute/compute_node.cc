@@ -83,16 +83,28 @@ ComputeNode::~ComputeNode() {
 Result<void> ComputeNode::connect(const NodeDescriptor& node) {
   CHECK(holders_ != nullptr) << "a compute node without a transport meets nobody";
   if (Result<void> met = holders_->connect(node, options_.reply_deadline); !met) return met;
-  const LinkProbeShape shape{config().group(), config().kv_heads, config().head_dim, store_.layout().block_bytes()};
-  const Result<LinkReport> link = measure_link(*holders_, node.id, shape, clock_, options_.reply_deadline);
-  if (!link) {
+  if (Result<void> measured = measure(node.id); !measured) {
     holders_->disconnect(node.id);
-    return link.error();
+    return measured;
   }
-  log::info("link to {}: {}, round trip {:.1f} us, {:.2f} GB/s", node.name, link->transports,
-            1e6 * link->round_trip_seconds, 1e-9 * link->bytes_per_second);
-  holders_->metrics().measured(node.name, link->transports, link->round_trip_seconds, link->bytes_per_second);
-  links_[node.id] = *link;
+  const LinkReport& link = links_.at(node.id);
+  log::info("link to {}: {}, round trip {:.1f} us, {:.2f} GB/s", node.name, link.transports,
+            1e6 * link.round_trip_seconds, 1e-9 * link.bytes_per_second);
+  holders_->metrics().measured(node.name, link.transports, link.round_trip_seconds, link.bytes_per_second);
+  return {};
+}
+
+Result<void> ComputeNode::measure(NodeId node) {
+  const LinkProbeShape shape{config().group(), config().kv_heads, config().head_dim, store_.layout().block_bytes()};
+  const Result<LinkReport> link = measure_link(*holders_, node, shape, clock_, options_.reply_deadline);
+  if (!link) return link.error();
+  links_[node] = *link;
+  return {};
+}
+
+Result<void> ComputeNode::measure_links() {
+  for (const auto& [node, link] : links_)
+    if (Result<void> measured = measure(node); !measured) return measured;
   return {};
 }
 

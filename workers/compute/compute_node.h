@@ -53,7 +53,9 @@ class ComputeNode {
   // Meets an attention node that plans may name from here on, and measures the link to it (some 10 ms). Errors: those of
   // Holders::connect and measure_link.
   Result<void> connect(const NodeDescriptor& node);
-  // Of the attention nodes that are connected, as measured then.
+  // Measures all links again, between two steps. Errors: as connect; a node that fails is lost.
+  Result<void> measure_links();
+  // Of the attention nodes that are connected, as measured last.
   const std::map<NodeId, LinkReport>& links() const { return links_; }
   bool is_connected(NodeId node) const { return holders_ != nullptr && holders_->is_connected(node); }
   // The cluster has given the node up: what it held is lost, and it is not listened to any more.
@@ -92,6 +94,7 @@ class ComputeNode {
   ComputeNode(const model::Decoder& decoder, kv::KvStore& store, const Sha256& model, transport::Transport* transport,
               const ComputeOptions& options, Metrics& metrics, const Clock& clock, model::Activations activations);
 
+  Result<void> measure(NodeId node);
   void start(const SequenceStart& start);
   void release(SequenceId sequence);
   std::optional<Error> admit(const StepEntry& entry);

@@ -15,8 +15,8 @@ struct DecodeRate {
 };
 
 // Runs real steps of made-up sequences at their first positions, for about `duration` and at least three of each kind, and
-// takes medians. Forgets all sequences; so it comes before any is served.
-// Errors: those of a step: no memory for a leaf per sequence.
+// takes medians. `sequences_max`: how many may be in a step and have room for a leaf; below five, row_seconds stays 0.
+// Errors: those of a step. Thread: the compute thread, between two steps.
 Result<DecodeRate> decode_rate(ComputeNode& node, std::uint32_t sequences_max, std::chrono::milliseconds duration);
 
 }  // namespace longshore::compute
