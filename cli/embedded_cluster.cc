@@ -150,7 +150,6 @@ Result<void> EmbeddedCluster::measure() {
   const auto rows_max = static_cast<std::uint32_t>(std::max(options_.chunk_tokens, options_.max_sequences));
   const Result<compute::DecodeRate> decode = compute::decode_rate(*compute_, std::min(leaves, rows_max), kDecode);
   if (!decode) return decode.error();
-  if (Result<void> links = compute_->measure_links(); !links) return links;
   const std::string cores = probe::cores_of_process();
   for (NodeDescriptor& node : nodes_) {
     node.cores = cores.empty() ? "this process" : cores;
@@ -168,6 +167,11 @@ Result<void> EmbeddedCluster::measure() {
     if (!given.empty()) node.read_bytes_per_second = given[std::min<std::size_t>(node.id.value, given.size()) - 1];
   }
   return {};
+}
+
+Result<void> EmbeddedCluster::measure_again() {
+  if (Result<void> links = compute_->measure_links(); !links) return links;
+  return measure();
 }
 
 Result<void> EmbeddedCluster::make_plan() {

@@ -59,9 +59,9 @@ class EmbeddedCluster {
   // Of one attention node, [0, attention_nodes).
   const attention_node::AttentionNode& attention(std::size_t index) const { return *attention_[index]; }
   std::uint32_t context_tokens() const { return context_tokens_; }
-  // Measures anew what `create` measured, between two steps, with the sequences that run; for predictions that are to hold now.
-  // The plan stays. Needs room for a leaf of one sequence. Errors: those of the probes.
-  Result<void> measure();
+  // Measures anew what `create` measured, between two steps and beside the sequences that run: for predictions that are to
+  // hold now. The plan stays. Needs room for a leaf of one sequence. Errors: those of the probes.
+  Result<void> measure_again();
   // Whole-model leaves that fit over all nodes.
   std::uint64_t kv_leaf_capacity() const;
 
@@ -70,6 +70,7 @@ class EmbeddedCluster {
       : model_(model), options_(options), metrics_(metrics), clock_(clock) {}
   Result<void> make_stores();
   Result<void> make_nodes();
+  Result<void> measure();
   Result<void> make_plan();
   placement::PlannerInput planner_input() const;
   Result<std::unique_ptr<transport::Transport>> make_transport(const std::string& name);

@@ -222,18 +222,35 @@ std::vector<IdleNode> idle_nodes(const PlannerInput& input, const PlanOption& ch
   return idle;
 }
 
-std::string reason_for(const PlanOption& chosen, std::size_t holders, std::size_t options, ShardMode mode) {
+// What made the shares unequal, if anything did.
+void add_bandwidths(std::ostringstream& text, const PlanOption& chosen, const std::vector<NodeDescriptor>& nodes) {
+  double least = std::numeric_limits<double>::infinity(), most = 0;
+  std::string list;
+  for (const NodeId id : chosen.plan.nodes()) {
+    const NodeDescriptor& node = *std::ranges::find(nodes, id, &NodeDescriptor::id);
+    least = std::min(least, node.read_bytes_per_second);
+    most = std::max(most, node.read_bytes_per_second);
+    std::ostringstream one;
+    one.precision(3);
+    one << (list.empty() ? "" : ", ") << node.name << " reads " << 1e-9 * node.read_bytes_per_second << " GB/s";
+    list += one.str();
+  }
+  if (most > least * kAsGood) text << "; shares follow read bandwidth: " << list;
+}
+
+std::string reason_for(const PlanOption& chosen, std::size_t holders, std::size_t options, const PlannerInput& input) {
   std::ostringstream text;
   text.precision(3);
   if (!chosen.plan.has_holders())
     text << "no attention node has room for KV, so the compute node holds it";
   else if (options == 1)
-    text << "asked for by shard mode " << to_string(mode);
+    text << "asked for by shard mode " << to_string(input.mode);
   else if (!chosen.cost.fits)
     text << "the expected KV fits in no plan; this one has the most room";
   else
     text << "no plan has attention more than 3 % faster, and of those as fast it has the fewest cuts: " << holders
          << " attention nodes, slowest " << 1e3 * chosen.cost.attention_seconds << " ms of attention per step";
+  add_bandwidths(text, chosen, input.nodes);
   return text.str();
 }
 
@@ -300,7 +317,7 @@ Result<PlanReport> make_plan(const PlannerInput& input) {
     report.why_not = compare(*report.next_best, report.chosen);
   }
   report.idle = idle_nodes(input, report.chosen, all);
-  report.why = reason_for(report.chosen, holders.size(), options_made, input.mode);
+  report.why = reason_for(report.chosen, holders.size(), options_made, input);
   return report;
 }
 
