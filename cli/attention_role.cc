@@ -17,7 +17,6 @@
 #include "transport/wire/frame.h"
 #include "workers/agent/lease_keeper.h"
 #include "workers/attention/attention_node.h"
-#include "workers/probe/read_bandwidth.h"
 
 namespace longshore::cli {
 namespace {
@@ -35,7 +34,7 @@ struct AttentionParts {
   ThreadPool& pool;
   kv::KvStore& store;
   attention_node::ServedModel served;
-  double read_bytes_per_second;
+  NodeDescriptor measured;
   Metrics& metrics;
   std::atomic<bool>& registered;
 };
@@ -48,9 +47,12 @@ Error live(const AttentionParts& parts, PlanGeneration& seen) {
   if (!transport) return transport.error();
   agent::Registration registration = registration_of(parts.flags.node, NodeRole::kAttention);
   registration.node.address = (*transport)->address();
+  const NodeDescriptor& measured = parts.measured;
   registration.node.memory_bytes = parts.store.memory().size();
-  registration.node.read_bytes_per_second = parts.read_bytes_per_second;
-  registration.node.threads = parts.pool.threads();
+  registration.node.read_bytes_per_second = measured.read_bytes_per_second;
+  registration.node.query_seconds = measured.query_seconds;
+  registration.node.cores = measured.cores;
+  registration.node.threads = measured.threads;
   registration.model = parts.served.model;
   registration.generation_seen = seen;
   const Result<agent::Lease> lease = parts.keeper.join(registration);
@@ -61,7 +63,7 @@ Error live(const AttentionParts& parts, PlanGeneration& seen) {
   parts.registered = true;
   std::printf("ready node=%u name=%s memory_bytes=%llu read_bytes_per_second=%.3g lease=%.3gs\n", lease->node.value,
               registration.node.name.c_str(), static_cast<unsigned long long>(registration.node.memory_bytes),
-              parts.read_bytes_per_second, std::chrono::duration<double>(lease->length).count());
+              measured.read_bytes_per_second, std::chrono::duration<double>(lease->length).count());
   std::fflush(stdout);
   // A plan asks nothing of this node beforehand: blocks and queries name what they need.
   const Error end = parts.keeper.keep(*lease, {[&seen] { return seen; },
@@ -87,8 +89,6 @@ Result<void> attend(const AttentionFlags& flags) {
   if (!pool) return pool.error();
   Result<std::unique_ptr<agent::ControlClient>> client = agent::ControlClient::create(flags.node.scheduler);
   if (!client) return client.error();
-  const Result<double> bandwidth = read_bandwidth_of(flags.node, **pool);
-  if (!bandwidth) return bandwidth.error();
 
   SystemClock clock;
   Metrics metrics;
@@ -108,9 +108,15 @@ Result<void> attend(const AttentionFlags& flags) {
       if (!store) return store.error();
       const attention_node::ServedModel served{model->model, model->layers,   model->kv_heads,
                                                model->group, model->head_dim, model->softcap};
+      NodeDescriptor measured;
+      if (Result<void> done = measure_attention(flags.node, attention::attention_kernels(*isa),
+                                                {(*store)->layout(), model->group, 0, model->softcap}, model->kv_heads,
+                                                **pool, measured);
+          !done)
+        return done;
       PlanGeneration seen{0};
       for (;;) {
-        const Error end = live({flags, keeper, *isa, **pool, **store, served, *bandwidth, metrics, registered}, seen);
+        const Error end = live({flags, keeper, *isa, **pool, **store, served, measured, metrics, registered}, seen);
         if (end.code != ErrorCode::kAborted) return end;
         log::warn("{}: all that was held is dropped; registering again", end.message);
       }

@@ -18,6 +18,8 @@ class NodeTable {
   NodeTable(const std::string& path, std::size_t index, const toml::table& table)
       : where_(path + ": node " + std::to_string(index)), table_(table) {}
 
+  bool has(std::string_view key) const { return table_.contains(key); }
+
   std::string text(std::string_view key) {
     known_.emplace(key);
     const std::optional<std::string> value = table_[key].value<std::string>();
@@ -69,6 +71,8 @@ Result<NodeDescriptor> read_node(NodeTable table, std::size_t index) {
   node.read_bytes_per_second = table.bytes("read_bandwidth");
   node.link_bytes_per_second = table.bytes("link_bandwidth");
   node.link_latency_seconds = 1e-6 * table.number("link_latency_us", std::nullopt);
+  if (table.has("cores")) node.cores = table.text("cores");
+  node.query_seconds = 1e-6 * table.number("query_us", 0);
   node.threads = static_cast<unsigned>(table.number("threads", 0));
   node.price_per_hour = table.number("price_per_hour", 0);
   if (const std::optional<Error>& error = table.finish()) return *error;

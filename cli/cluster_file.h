@@ -17,6 +17,8 @@ namespace longshore::cli {
 //   read_bandwidth = "180GB"      # bytes per second that its attention kernel reads
 //   link_bandwidth = "12GB"       # bytes per second to and from the compute node
 //   link_latency_us = 8.0         # round trip of a small message
+//   query_us = 12.0               # optional: to answer a query of one layer, beside reading KV
+//   cores = "box-1"               # optional: nodes with the same text share their cores
 //   threads = 32                  # optional, as is price_per_hour
 //
 // Errors: kNotFound (no such file), kInvalidArgument naming file, node and key: TOML that cannot be read, a missing or

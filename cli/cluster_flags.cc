@@ -25,6 +25,10 @@ void add_cluster_flags(CLI::App& app, ClusterFlags& flags) {
   add("--kv-memory", flags.kv_memory,
       "Memory for KV, such as 8GiB; empty: enough for --max-sequences, at most half of what is free");
   add("--attention-nodes", flags.attention_nodes, "Attention nodes in this process that hold the KV cache");
+  with_environment(app.add_option("--read-bandwidth", flags.read_bandwidths,
+                                  "Bytes a second of KV that attention nodes read, such as 20GB: one for all, or one for each "
+                                  "in turn (20GB,10GB); empty: measured"))
+      ->delimiter(',');
   add("--shard", flags.shard, "How KV is cut over attention nodes: auto, heads or context");
   add("--transport", flags.transport, "How nodes of this process talk: inproc (shared memory, nothing copied) or ucx");
   add("--ucx-tls", flags.ucx_tls, "UCX transports to allow, such as tcp; empty: UCX's choice");
@@ -46,6 +50,16 @@ Result<std::uint64_t> parse_bytes(const std::string& flag, const std::string& te
   if (status != std::errc() || found == std::end(kUnits) || number > UINT64_MAX / found->second)
     return make_error(ErrorCode::kInvalidArgument, flag, " is '", text, "'; write a number of bytes such as 8GiB or 500MB");
   return number * found->second;
+}
+
+Result<double> parse_bandwidth(const std::string& flag, const std::string& text) {
+  const Result<std::uint64_t> bytes = parse_bytes(flag, text);
+  if (!bytes) return bytes.error();
+  constexpr std::uint64_t kMin = 1'000'000, kMax = 1'000'000'000'000'000;  // what no memory is slower or faster than
+  if (*bytes < kMin || *bytes > kMax)
+    return make_error(ErrorCode::kInvalidArgument, flag, " is ", *bytes, " bytes a second; it must be in [", kMin, ", ",
+                      kMax, "], such as 20GB");
+  return static_cast<double>(*bytes);
 }
 
 Result<Dtype> parse_kv_type(const std::string& text) {
@@ -77,6 +91,11 @@ Result<ParsedClusterFlags> parse(const ClusterFlags& flags) {
     return make_error(ErrorCode::kInvalidArgument, "--attention-nodes is ", flags.attention_nodes,
                       "; at most 64 fit into one process");
   options.attention_nodes = flags.attention_nodes;
+  for (const std::string& text : flags.read_bandwidths) {
+    const Result<double> bandwidth = parse_bandwidth("--read-bandwidth", text);
+    if (!bandwidth) return bandwidth.error();
+    options.read_bandwidths.push_back(*bandwidth);
+  }
   options.context_tokens = flags.context;
   if (flags.max_sequences < 1 || flags.max_sequences > 4096)
     return make_error(ErrorCode::kInvalidArgument, "--max-sequences is ", flags.max_sequences,

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "cli/embedded_cluster.h"
 #include "runtime/base/result.h"
@@ -19,6 +20,7 @@ struct ClusterFlags {
   std::string kv_memory;
   std::uint32_t attention_nodes = 0;
   std::string shard = "auto";
+  std::vector<std::string> read_bandwidths;
   std::string transport = "inproc";
   std::string ucx_tls;
   std::uint32_t threads = 0;
@@ -38,6 +40,8 @@ Result<ParsedClusterFlags> parse(const ClusterFlags& flags);
 
 // "8GiB", "500MB", "1073741824". Errors: kInvalidArgument naming the flag.
 Result<std::uint64_t> parse_bytes(const std::string& flag, const std::string& text);
+// Bytes a second, likewise, from 1 MB to 1 PB. Errors: kInvalidArgument naming the flag.
+Result<double> parse_bandwidth(const std::string& flag, const std::string& text);
 // "f32", "f16", "bf16", "q8_0" and vLLM's "auto".
 Result<Dtype> parse_kv_type(const std::string& text);
 

@@ -1,4 +1,5 @@
 // `longshore compute`: a node with the weights, which runs a scheduler's steps.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -18,6 +19,7 @@
 #include "workers/agent/lease_keeper.h"
 #include "workers/compute/compute_node.h"
 #include "workers/compute/compute_server.h"
+#include "workers/compute/decode_probe.h"
 
 namespace longshore::cli {
 namespace {
@@ -50,7 +52,7 @@ wire::Hello hello_of(const ComputeFlags& flags, const LoadedModel& model, const 
 }
 
 Result<ComputeParts> make_parts(const ComputeFlags& flags, const agent::ServedModel& served, const LoadedModel& model,
-                                agent::LeaseKeeper& keeper, const Clock& clock) {
+                                agent::LeaseKeeper& keeper, Metrics& metrics, const Clock& clock) {
   ComputeParts parts;
   const Result<Dtype> kv_type = parse_kv_type(served.kv_type);
   if (!kv_type) return kv_type.error();
@@ -71,11 +73,11 @@ Result<ComputeParts> make_parts(const ComputeFlags& flags, const agent::ServedMo
   options.reply_deadline = served.lease;
   options.name = flags.node.name;
   Result<std::unique_ptr<compute::ComputeNode>> node = compute::ComputeNode::create(
-      *model.decoder, *parts.store, model.file->sha256(), parts.to_attention.get(), options, clock);
+      *model.decoder, *parts.store, model.file->sha256(), parts.to_attention.get(), options, metrics, clock);
   if (!node) return node.error();
   parts.node = std::move(*node);
   parts.server = std::make_unique<compute::ComputeServer>(*parts.node, hello_of(flags, model, *parts.store),
-                                                          *parts.to_scheduler, [&keeper] { keeper.beat_now(); });
+                                                          *parts.to_scheduler, metrics, [&keeper] { keeper.beat_now(); });
   return parts;
 }
 
@@ -96,25 +98,43 @@ Error hold_lease(const agent::Registration& first, compute::ComputeServer& serve
     const Error end = keeper.keep(*lease, {[&server] { return server.prepared(); },
                                            [&server](const agent::Orders& orders) {
                                              server.on_orders(orders.prepare, orders.attention);
-                                           }});
+                                           },
+                                           [&server] { return server.links(); }});
     registered = false;
     if (end.code != ErrorCode::kAborted) return end;
     log::warn("{}: registering again", end.message);
   }
 }
 
-Result<void> serve_steps(const ComputeFlags& flags, const LoadedModel& model, double bandwidth, const Clock& clock,
+// What a decode step and attention take here, before there are any to serve.
+Result<void> measure(const ComputeFlags& flags, const LoadedModel& model, std::uint32_t rows_max, ComputeParts& parts,
+                     NodeDescriptor& node) {
+  const model::ModelConfig& config = model.config();
+  if (Result<void> done = measure_attention(flags.node, attention::attention_kernels(model.decoder->kernels().isa),
+                                            {parts.store->layout(), config.group(), 0, config.attention_softcap},
+                                            config.kv_heads, *model.pool, node);
+      !done)
+    return done;
+  const std::uint32_t leaves = parts.store->capacity() / (config.layers * config.kv_heads);
+  const Result<compute::DecodeRate> decode =
+      compute::decode_rate(*parts.node, std::min(leaves, rows_max), std::chrono::milliseconds(200));
+  if (!decode) return decode.error();
+  node.step_seconds = decode->step_seconds;
+  node.row_seconds = decode->row_seconds;
+  return {};
+}
+
+Result<void> serve_steps(const ComputeFlags& flags, const LoadedModel& model, Metrics& metrics, const Clock& clock,
                          agent::LeaseKeeper& keeper, std::atomic<bool>& registered) {
   const Result<agent::ServedModel> served = keeper.model();
   if (!served) return served.error();
-  Result<ComputeParts> parts = make_parts(flags, *served, model, keeper, clock);
+  Result<ComputeParts> parts = make_parts(flags, *served, model, keeper, metrics, clock);
   if (!parts) return parts.error();
   agent::Registration registration = registration_of(flags.node, NodeRole::kCompute);
   registration.node.address = parts->to_scheduler->address();
   registration.node.memory_bytes = parts->store->memory().size();
-  registration.node.read_bytes_per_second = bandwidth;
-  registration.node.threads = model.pool->threads();
   registration.model = model.file->sha256();
+  if (Result<void> measured = measure(flags, model, served->rows_max, *parts, registration.node); !measured) return measured;
   std::thread serving([&parts] { parts->server->run(); });
   const Error end = hold_lease(registration, *parts->server, keeper, registered);
   parts->server->stop();
@@ -130,8 +150,6 @@ Result<void> compute_steps(const ComputeFlags& flags) {
   if (!client) return client.error();
   Result<LoadedModel> model = load_model(flags.model, flags.node.threads, *isa);
   if (!model) return model.error();
-  const Result<double> bandwidth = read_bandwidth_of(flags.node, *model->pool);
-  if (!bandwidth) return bandwidth.error();
 
   SystemClock clock;
   Metrics metrics;
@@ -142,7 +160,7 @@ Result<void> compute_steps(const ComputeFlags& flags) {
   if (!admin) return admin.error();
   Result<void> outcome;
   std::thread agent([&] {
-    outcome = serve_steps(flags, *model, *bandwidth, clock, keeper, registered);
+    outcome = serve_steps(flags, *model, metrics, clock, keeper, registered);
     over = true;
   });
   wait_for_signal([&over] { return over.load(); });

@@ -7,6 +7,9 @@
 
 #include "runtime/base/log.h"
 #include "transport/ucx/ucx_transport.h"
+#include "workers/compute/decode_probe.h"
+#include "workers/probe/attention_rate.h"
+#include "workers/probe/cores.h"
 
 namespace longshore::cli {
 namespace {
@@ -104,7 +107,7 @@ Result<void> EmbeddedCluster::make_nodes() {
   options.rows_max = std::max(options_.chunk_tokens, options_.max_sequences);
   const Sha256 digest = own == nullptr ? Sha256{} : model_.file->sha256();
   Result<std::unique_ptr<compute::ComputeNode>> compute =
-      compute::ComputeNode::create(*model_.decoder, *stores_.front(), digest, own, options, clock_);
+      compute::ComputeNode::create(*model_.decoder, *stores_.front(), digest, own, options, metrics_, clock_);
   if (!compute) return compute.error();
   compute_ = std::move(*compute);
 
@@ -133,28 +136,79 @@ Result<void> EmbeddedCluster::make_nodes() {
   return {};
 }
 
+// Nodes of one process read the same memory with the same threads: one measurement holds for all.
+Result<void> EmbeddedCluster::measure() {
+  constexpr std::chrono::milliseconds kAttention{100}, kDecode{200};
+  const model::ModelConfig& config = model_.config();
+  const attention::AttentionKernels& kernels = attention::attention_kernels(model_.decoder->kernels().isa);
+  const Result<probe::AttentionRate> attention =
+      probe::attention_rate(kernels, {stores_.front()->layout(), config.group(), 0, config.attention_softcap},
+                            config.kv_heads, *model_.pool, kAttention);
+  if (!attention) return attention.error();
+  const kv::KvStore& store = *stores_.front();
+  const auto leaves = static_cast<std::uint32_t>((store.capacity() - store.used()) / leaf_blocks(config));
+  const auto rows_max = static_cast<std::uint32_t>(std::max(options_.chunk_tokens, options_.max_sequences));
+  const Result<compute::DecodeRate> decode = compute::decode_rate(*compute_, std::min(leaves, rows_max), kDecode);
+  if (!decode) return decode.error();
+  const std::string cores = probe::cores_of_process();
+  for (NodeDescriptor& node : nodes_) {
+    node.cores = cores.empty() ? "this process" : cores;
+    node.read_bytes_per_second = attention->bytes_per_second;
+    if (node.role == NodeRole::kCompute) {
+      node.step_seconds = decode->step_seconds;
+      node.row_seconds = decode->row_seconds;
+      continue;
+    }
+    node.query_seconds = attention->query_seconds;
+    const LinkReport& link = compute_->links().at(node.id);
+    node.link_latency_seconds = link.round_trip_seconds;
+    node.link_bytes_per_second = link.bytes_per_second;
+    const std::vector<double>& given = options_.read_bandwidths;
+    if (!given.empty()) node.read_bytes_per_second = given[std::min<std::size_t>(node.id.value, given.size()) - 1];
+  }
+  return {};
+}
+
+Result<void> EmbeddedCluster::measure_again() {
+  if (Result<void> links = compute_->measure_links(); !links) return links;
+  return measure();
+}
+
 Result<void> EmbeddedCluster::make_plan() {
-  if (options_.attention_nodes == 0) return {};
-  // Nodes of one process read the same memory with the same threads, so that they are equal whatever it measures.
-  for (NodeDescriptor& node : nodes_) node.read_bytes_per_second = 10e9;
-  for (NodeDescriptor& node : nodes_) node.link_bytes_per_second = 10e9;
-  placement::PlannerInput input;
-  input.model = model_shape(model_.config(), stores_.front()->layout(), model_.file->size());
-  input.workload.context_tokens = context_tokens_;
-  input.workload.nodes_share_cores = true;
-  input.mode = options_.shard;
-  input.generation = PlanGeneration{1};
-  input.nodes = nodes_;
-  Result<placement::PlanReport> report = placement::make_plan(input);
+  if (Result<void> measured = measure(); !measured) return measured;
+  log::info("measured: attention {:.2f} GB/s, decode step {:.2f} ms and {:.2f} ms a further sequence",
+            1e-9 * nodes_.front().read_bytes_per_second, 1e3 * nodes_.front().step_seconds,
+            1e3 * nodes_.front().row_seconds);
+  Result<placement::PlanReport> report = placement::make_plan(planner_input());
   if (!report) return report.error();
   report_ = std::move(*report);
+  if (options_.attention_nodes == 0) return {};
   return compute_->set_plan(std::make_shared<PlacementPlan>(report_.chosen.plan));
 }
 
+placement::PlannerInput EmbeddedCluster::planner_input() const {
+  placement::PlannerInput input;
+  input.model = model_shape(model_.config(), stores_.front()->layout(), model_.file->size());
+  input.workload.context_tokens = context_tokens_;
+  input.mode = options_.shard;
+  input.generation = PlanGeneration{1};
+  input.nodes = nodes_;
+  return input;
+}
+
+placement::Explanation EmbeddedCluster::explain() const {
+  return {model_.name, std::string(to_string(options_.kv_type)), planner_input().workload, nodes_, report_};
+}
+
+placement::PlanCost EmbeddedCluster::predict(std::uint64_t context_tokens, std::uint32_t sequences) const {
+  const placement::PlannerInput input = planner_input();
+  return placement::predict(compute_->plan(), input.model, {context_tokens, sequences}, input.nodes);
+}
+
 std::uint64_t EmbeddedCluster::kv_leaf_capacity() const {
-  std::uint64_t blocks = 0;
-  for (const auto& store : stores_) blocks += store->capacity();
-  return blocks / leaf_blocks(model_.config());
+  const std::uint64_t own = stores_.front()->capacity() / leaf_blocks(model_.config());
+  // Nodes with memory of their own fill by the plan's shares: the first full one ends it, and an idle one adds nothing.
+  return stores_.size() == 1 ? own : own + report_.chosen.cost.kv_leaves;
 }
 
 }  // namespace longshore::cli

@@ -11,7 +11,7 @@
 #include "runtime/base/metrics.h"
 #include "runtime/kv/kv_store.h"
 #include "runtime/plan/node_descriptor.h"
-#include "scheduler/placement/planner.h"
+#include "scheduler/placement/explanation.h"
 #include "transport/inproc/inproc_transport.h"
 #include "transport/transport.h"
 #include "workers/attention/attention_node.h"
@@ -23,6 +23,7 @@ enum class TransportKind { kInproc, kUcx };
 
 struct ClusterOptions {
   std::uint32_t attention_nodes = 0;
+  std::vector<double> read_bandwidths;  // bytes/s of the attention nodes in turn, the last for all that follow; empty: measured
   placement::ShardMode shard = placement::ShardMode::kAuto;
   TransportKind transport = TransportKind::kInproc;
   std::string ucx_tls;                // empty: UCX's choice
@@ -35,7 +36,8 @@ struct ClusterOptions {
 
 // One compute node and any number of attention nodes in this process: what `serve`, `bench` and the tools run on. With
 // the in-process transport all nodes share one store and nothing is copied; over UCX each has its own.
-// Attention nodes have a thread each and share the model's pool with the compute node.
+// Attention nodes have a thread each and share the model's pool with the compute node. With attention nodes, what the cores and
+// the links can do is measured once at the start; all nodes share the cores and so the measurement.
 class EmbeddedCluster {
  public:
   // `model`, `metrics` and `clock` outlive it. Errors: KV memory that cannot be had or holds no leaf, transports that do
@@ -49,11 +51,17 @@ class EmbeddedCluster {
   compute::ComputeNode& compute() { return *compute_; }
   const std::vector<NodeDescriptor>& nodes() const { return nodes_; }  // the compute node first
   const placement::PlanReport& report() const { return report_; }
+  placement::Explanation explain() const;
+  // A decode step of `sequences` with `context_tokens` each under the plan in use, from what was measured at the start.
+  placement::PlanCost predict(std::uint64_t context_tokens, std::uint32_t sequences) const;
   // The compute node's store; the attention nodes' too where they share it.
   const kv::KvStore& store() const { return *stores_.front(); }
   // Of one attention node, [0, attention_nodes).
   const attention_node::AttentionNode& attention(std::size_t index) const { return *attention_[index]; }
   std::uint32_t context_tokens() const { return context_tokens_; }
+  // Measures anew what `create` measured, between two steps and beside the sequences that run: for predictions that are to
+  // hold now. The plan stays. Needs room for a leaf of one sequence. Errors: those of the probes.
+  Result<void> measure_again();
   // Whole-model leaves that fit over all nodes.
   std::uint64_t kv_leaf_capacity() const;
 
@@ -62,7 +70,9 @@ class EmbeddedCluster {
       : model_(model), options_(options), metrics_(metrics), clock_(clock) {}
   Result<void> make_stores();
   Result<void> make_nodes();
+  Result<void> measure();
   Result<void> make_plan();
+  placement::PlannerInput planner_input() const;
   Result<std::unique_ptr<transport::Transport>> make_transport(const std::string& name);
 
   const LoadedModel& model_;

@@ -8,7 +8,8 @@
 #include "cli/cluster_flags.h"
 #include "runtime/kernels/numerics_version.h"
 #include "transport/wire/frame.h"
-#include "workers/probe/read_bandwidth.h"
+#include "workers/probe/attention_rate.h"
+#include "workers/probe/cores.h"
 
 namespace longshore::cli {
 
@@ -38,11 +39,21 @@ agent::Registration registration_of(const NodeFlags& flags, NodeRole role) {
   return registration;
 }
 
-Result<double> read_bandwidth_of(const NodeFlags& flags, ThreadPool& pool) {
-  if (flags.read_bandwidth.empty()) return probe::read_bandwidth(pool, std::chrono::milliseconds(100));
-  const Result<std::uint64_t> bytes = parse_bytes("--read-bandwidth", flags.read_bandwidth);
-  if (!bytes) return bytes.error();
-  return static_cast<double>(*bytes);
+Result<void> measure_attention(const NodeFlags& flags, const attention::AttentionKernels& kernels,
+                               const attention::AttendShape& shape, std::uint32_t kv_heads, ThreadPool& pool,
+                               NodeDescriptor& node) {
+  const Result<probe::AttentionRate> rate =
+      probe::attention_rate(kernels, shape, kv_heads, pool, std::chrono::milliseconds(100));
+  if (!rate) return rate.error();
+  node.read_bytes_per_second = rate->bytes_per_second;
+  node.query_seconds = rate->query_seconds;
+  node.cores = probe::cores_of_process();
+  node.threads = pool.threads();
+  if (flags.read_bandwidth.empty()) return {};
+  const Result<double> given = parse_bandwidth("--read-bandwidth", flags.read_bandwidth);
+  if (!given) return given.error();
+  node.read_bytes_per_second = *given;
+  return {};
 }
 
 Result<void> ready_if(bool registered) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "cli/admin_server.h"
+#include "runtime/attention/attend.h"
 #include "runtime/base/result.h"
 #include "runtime/base/thread_pool.h"
 #include "workers/agent/control_client.h"
@@ -25,8 +26,11 @@ void add_node_flags(CLI::App& app, NodeFlags& flags, const std::string& role);
 
 // With name, role and versions filled in.
 agent::Registration registration_of(const NodeFlags& flags, NodeRole role);
-// Bytes a second, as given or measured now. Errors: kInvalidArgument naming the flag.
-Result<double> read_bandwidth_of(const NodeFlags& flags, ThreadPool& pool);
+// Fills in what attention costs on this node's threads and cores, as measured now or given. Errors: kInvalidArgument naming
+// the flag; those of probe::attention_rate.
+Result<void> measure_attention(const NodeFlags& flags, const attention::AttentionKernels& kernels,
+                               const attention::AttendShape& shape, std::uint32_t kv_heads, ThreadPool& pool,
+                               NodeDescriptor& node);
 // What /readyz of a node answers.
 Result<void> ready_if(bool registered);
 

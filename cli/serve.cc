@@ -9,6 +9,7 @@
 #include "cli/local_service.h"
 #include "cli/placement_reply.h"
 #include "cli/signals.h"
+#include "scheduler/gateway/explanation_json.h"
 
 namespace longshore::cli {
 namespace {
@@ -29,6 +30,7 @@ Result<void> serve(const ServeFlags& flags) {
                       response.body = placement_json((*local)->cluster());
                       return response;
                     })});
+  routes.push_back(gateway::explain_route([&] { return (*local)->cluster().explain(); }));
   ApiParts parts{(*local)->loop(),    *model.tokenizer,  model.name,       model.file->sha256(),
                  (*local)->metrics(), (*local)->clock(), std::move(routes)};
   return run_api(flags.api, std::move(parts), [&](std::uint16_t port, const std::string& name) {

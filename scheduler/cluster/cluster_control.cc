@@ -61,6 +61,10 @@ void ClusterControl::tick(TimePoint now, ClusterActions& actions) {
   if (plan_at_ && *plan_at_ <= now) plan_now(now, actions);
 }
 
+void ClusterControl::plan_again(TimePoint now) {
+  if (!plan_at_) plan_at_ = now + options_.settle;
+}
+
 void ClusterControl::lose(std::vector<Member> members, TimePoint now, ClusterActions& actions) {
   if (members.empty()) return;
   for (Member& member : members) {

@@ -50,6 +50,8 @@ class ClusterControl {
   void on_refused(NodeId node, RegistrationEpoch epoch, PlanGeneration generation, TimePoint now,
                   ClusterActions& actions);
   void tick(TimePoint now, ClusterActions& actions);
+  // What is known of the members has changed: the next tick after the settling time makes a new plan.
+  void plan_again(TimePoint now);
   // Between two steps: the plan to compute by from here on, or null to go on as before.
   Plan on_step_boundary() { return rollout_.on_step_boundary(); }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <variant>
 
+#include "scheduler/gateway/explanation_json.h"
 #include "scheduler/gateway/field_reader.h"
 #include "scheduler/gateway/json_writer.h"
 
@@ -84,6 +85,10 @@ http::Response join(service::ControlService& control, FieldReader& fields) {
   node.address = fields.string("address");
   node.memory_bytes = number(fields, "memory_bytes");
   node.read_bytes_per_second = fields.number("read_bytes_per_second", 0, 0, 1e18f);
+  node.query_seconds = fields.number("query_seconds", 0, 0, 1e6f);
+  node.step_seconds = fields.number("step_seconds", 0, 0, 1e6f);
+  node.row_seconds = fields.number("row_seconds", 0, 0, 1e6f);
+  node.cores = fields.string("cores");
   node.threads = static_cast<unsigned>(number(fields, "threads", 65536));
   const std::optional<Sha256> model = sha256_from_hex(fields.string("model"));
   if (!model) fields.refuse("model", "model must be a SHA-256 of 64 hexadecimal digits");
@@ -120,12 +125,41 @@ void write_plan(JsonWriter& json, const PlacementPlan& plan) {
   json.end_array().end_object();
 }
 
+// The links of a heartbeat; absent means none.
+std::vector<LinkReport> read_links(FieldReader& fields) {
+  std::vector<LinkReport> links;
+  const boost::json::value* value = fields.find("links");
+  if (value == nullptr) return links;
+  if (!value->is_array()) {
+    fields.refuse_value("links", *value, "an array");
+    return links;
+  }
+  for (const boost::json::value& element : value->get_array()) {
+    if (!element.is_object()) {
+      fields.refuse_value("links", element, "an array of objects");
+      return links;
+    }
+    FieldReader of_link(element.get_object(), "links[" + std::to_string(links.size()) + "].");
+    LinkReport& link = links.emplace_back();
+    link.node = node_of(of_link);
+    link.transports = of_link.string("transports");
+    link.round_trip_seconds = of_link.number("round_trip_seconds", 0, 0, 1e6f);
+    link.bytes_per_second = of_link.number("bytes_per_second", 0, 0, 1e18f);
+    if (of_link.error()) {
+      fields.refuse("links", of_link.error()->message);
+      return links;
+    }
+  }
+  return links;
+}
+
 http::Response heartbeat(service::ControlService& control, FieldReader& fields) {
   service::Heartbeat beat;
   beat.node = node_of(fields);
   beat.epoch = cluster::RegistrationEpoch{number(fields, "epoch")};
   beat.prepared = PlanGeneration{number(fields, "prepared")};
   if (fields.find("refused") != nullptr) beat.refused = PlanGeneration{number(fields, "refused")};
+  beat.links = read_links(fields);
   if (fields.error()) return http::error_response(*fields.error());
   const Result<service::Orders> orders = control.heartbeat(beat);
   if (!orders) return refuse(orders.error());
@@ -168,6 +202,7 @@ http::Handler read_then(service::ControlService& control, Answer answer) {
 std::vector<http::Route> control_routes(service::ControlService& control) {
   return {{"GET", "/model", http::respond([&control](const http::Request&) { return model(control); })},
           {"GET", "/members", http::respond([&control](const http::Request&) { return members(control); })},
+          explain_route([&control] { return control.explain(); }),
           {"POST", "/register", read_then(control, join)},
           {"POST", "/heartbeat", read_then(control, heartbeat)},
           {"POST", "/leave", read_then(control, leave)}};

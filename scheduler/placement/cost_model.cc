@@ -110,10 +110,27 @@ NodeCost holder_cost(const NodeDescriptor& node, const PlacementPlan& plan, cons
   cost.read_seconds = static_cast<double>(cost.bytes_read) / node.read_bytes_per_second;
   if (node.link_bytes_per_second > 0)
     cost.link_seconds = static_cast<double>(cost.bytes_sent) / node.link_bytes_per_second;
-  if (head_leaves > 0) cost.latency_seconds = static_cast<double>(full_layers) * node.link_latency_seconds;
+  if (head_leaves > 0)
+    cost.latency_seconds = static_cast<double>(full_layers) * (node.link_latency_seconds + node.query_seconds);
   cost.step_seconds = cost.read_seconds + cost.link_seconds + cost.latency_seconds;
   cost.tokens_lost = leaves_lost(plan, node.id, leaves, stripe) * kLeafTokens * workload.sequences;
   return cost;
+}
+
+double dense_seconds(const NodeDescriptor& compute, const ModelShape& model, const Workload& workload) {
+  if (compute.step_seconds > 0) return compute.step_seconds + (workload.sequences - 1) * compute.row_seconds;
+  return static_cast<double>(model.weight_bytes) / compute.read_bytes_per_second;
+}
+
+// Who shares cores takes turns; the others work at the same time.
+double attention_seconds(const std::vector<NodeCost>& costs, const std::vector<NodeDescriptor>& nodes) {
+  std::map<std::string, double> shared;
+  double slowest = 0;
+  for (const NodeCost& cost : costs) {
+    const std::string& cores = std::ranges::find(nodes, cost.node, &NodeDescriptor::id)->cores;
+    slowest = std::max(slowest, cores.empty() ? cost.step_seconds : shared[cores] += cost.step_seconds);
+  }
+  return slowest;
 }
 
 }  // namespace
@@ -138,8 +155,6 @@ Result<void> validate(const Workload& workload) {
     return make_error(ErrorCode::kInvalidArgument, "context_tokens is ", workload.context_tokens,
                       "; it must be in [1, ", kTokensMax, "]");
   if (workload.sequences == 0) return make_error(ErrorCode::kInvalidArgument, "sequences is 0");
-  if (!(workload.dense_seconds >= 0))
-    return make_error(ErrorCode::kInvalidArgument, "dense_seconds is ", workload.dense_seconds);
   return {};
 }
 
@@ -158,9 +173,7 @@ PlanCost predict(const PlacementPlan& plan, const ModelShape& model, const Workl
   CHECK(compute != nodes.end()) << "no compute node";
   PlanCost cost;
   cost.nodes.push_back(compute_cost(*compute, model, workload, !plan.has_holders()));
-  cost.dense_seconds = workload.dense_seconds > 0
-                           ? workload.dense_seconds
-                           : static_cast<double>(model.weight_bytes) / compute->read_bytes_per_second;
+  cost.dense_seconds = dense_seconds(*compute, model, workload);
   cost.fits = cost.nodes[0].bytes_held <= compute->memory_bytes;
   const std::uint64_t leaf = std::max<std::uint64_t>(1, leaf_bytes(model));
   cost.kv_leaves = plan.has_holders() ? std::numeric_limits<std::uint64_t>::max() : compute->memory_bytes / leaf;
@@ -176,9 +189,7 @@ PlanCost predict(const PlacementPlan& plan, const ModelShape& model, const Workl
     cost.tokens_lost_max = std::max(cost.tokens_lost_max, part.tokens_lost);
     cost.nodes.push_back(part);
   }
-  for (const NodeCost& node : cost.nodes)
-    cost.attention_seconds = workload.nodes_share_cores ? cost.attention_seconds + node.step_seconds
-                                                        : std::max(cost.attention_seconds, node.step_seconds);
+  cost.attention_seconds = attention_seconds(cost.nodes, nodes);
   cost.step_seconds = cost.dense_seconds + cost.attention_seconds;
   return cost;
 }

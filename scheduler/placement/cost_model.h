@@ -32,8 +32,6 @@ Result<void> validate(const ModelShape& model);
 struct Workload {
   std::uint64_t context_tokens = 8192;  // N, at least 1
   std::uint32_t sequences = 1;          // at least 1
-  double dense_seconds = 0;             // measured time of a step but for attention; 0: from weight_bytes
-  bool nodes_share_cores = false;       // all on one set of cores: their work adds up instead of overlapping
 };
 
 // Errors: kInvalidArgument naming the field.
@@ -49,7 +47,7 @@ struct NodeCost {
   std::uint64_t bytes_sent = 0;        // queries to it and partials from it, per step
   double read_seconds = 0;             // bytes_read at its measured bandwidth
   double link_seconds = 0;             // bytes_sent at its link's bandwidth
-  double latency_seconds = 0;          // one round trip per full layer
+  double latency_seconds = 0;          // per full layer one round trip, and answering a query beside reading
   double step_seconds = 0;             // the three together
   std::uint64_t tokens_lost = 0;       // positions, over all sequences, to run again if it dies
 };
@@ -57,7 +55,7 @@ struct NodeCost {
 struct PlanCost {
   std::vector<NodeCost> nodes;         // compute node first, then holders, in order of id
   double dense_seconds = 0;
-  double attention_seconds = 0;        // of the slowest node, for which the others wait in each layer; or of all
+  double attention_seconds = 0;        // of the slowest set of cores, for which the others wait in each layer
   double step_seconds = 0;             // dense and attention
   std::uint64_t kv_leaves = 0;         // whole-model leaves that fit, on holders or without any on the compute node
   bool fits = false;                   // the workload's KV fits
@@ -70,7 +68,9 @@ std::uint64_t leaves_handed_over(std::uint64_t tokens);
 std::uint64_t leaf_bytes(const ModelShape& model);
 
 // Predicts a decode step under a plan. A leaf of T is read by its holder, leaf 0 and the two newest leaves by the compute
-// node, windowed layers by the compute node. Holders work while the compute node does; layers wait for the slowest.
+// node, windowed layers by the compute node. Holders work while the compute node does and layers wait for the slowest; but the
+// work of nodes that share cores (NodeDescriptor::cores) adds up. The dense part is the compute node's measured step, or
+// where it has none the weights at its read bandwidth.
 // Source: decode-methods 0.4 for the traffic (q out, partials of (d + 2) floats back per subtree); the rest is bytes over measured
 // bandwidth. Queries travel as f32: rounding them would change bits.
 // Requires: validate(plan), validate(model), each holder among `nodes`, exactly one compute node there.

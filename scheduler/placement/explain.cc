@@ -1,7 +1,8 @@
+#include <algorithm>
 #include <iomanip>
 #include <sstream>
 
-#include "scheduler/placement/planner.h"
+#include "scheduler/placement/explanation.h"
 
 namespace longshore::placement {
 namespace {
@@ -50,7 +51,44 @@ void render_patterns(std::ostream& out, const PlacementPlan& plan) {
   }
 }
 
+std::string fixed_text(double value, int digits) {
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(digits) << value;
+  return text.str();
+}
+
+// What the plan rests on. A dash: not measured, or not of this role.
+void render_nodes(std::ostream& out, const std::vector<NodeDescriptor>& nodes) {
+  const auto or_dash = [](double value, double scale, int digits) {
+    return value > 0 ? fixed_text(scale * value, digits) : std::string("-");
+  };
+  std::vector<std::string> cores;
+  out << std::left << std::setw(16) << "node" << std::right << std::setw(4) << "id" << std::setw(12) << "KV memory"
+      << std::setw(14) << "reads GB/s" << std::setw(10) << "query us" << std::setw(10) << "link us" << std::setw(12)
+      << "link GB/s" << std::setw(14) << "dense ms" << std::setw(8) << "cores" << '\n';
+  for (const NodeDescriptor& node : nodes) {
+    const auto known = std::find(cores.begin(), cores.end(), node.cores);
+    const auto set = static_cast<std::size_t>(known - cores.begin());
+    if (known == cores.end()) cores.push_back(node.cores);
+    out << std::left << std::setw(16) << node.name << std::right << std::setw(4) << node.id.value << std::setw(12)
+        << bytes_text(node.memory_bytes) << std::setw(14) << fixed_text(1e-9 * node.read_bytes_per_second, 2)
+        << std::setw(10) << or_dash(node.query_seconds, 1e6, 1) << std::setw(10)
+        << or_dash(node.link_latency_seconds, 1e6, 1) << std::setw(12) << or_dash(node.link_bytes_per_second, 1e-9, 2)
+        << std::setw(14) << or_dash(node.step_seconds, 1e3, 2) << std::setw(8)
+        << (node.cores.empty() ? "own" : std::string(1, static_cast<char>('A' + set % 26))) << '\n';
+  }
+}
+
 }  // namespace
+
+std::string render(const Explanation& explanation) {
+  std::ostringstream out;
+  const Workload& workload = explanation.workload;
+  out << explanation.model << ", " << workload.sequences << " sequence" << (workload.sequences == 1 ? "" : "s") << " of "
+      << workload.context_tokens << " tokens, " << explanation.kv_type << " KV\n";
+  render_nodes(out, explanation.nodes);
+  return out.str() + render(explanation.report);
+}
 
 std::string render(const PlanReport& report) {
   std::ostringstream out;
@@ -59,6 +97,7 @@ std::string render(const PlanReport& report) {
       << "because " << report.why << '\n';
   render_patterns(out, report.chosen.plan);
   render_option(out, report.chosen);
+  for (const IdleNode& idle : report.idle) out << "idle: " << idle.name << ": " << idle.why << '\n';
   out << "one step: " << ms_text(cost.step_seconds) << " ms (dense " << ms_text(cost.dense_seconds) << ", attention "
       << ms_text(cost.attention_seconds) << "); room for " << cost.kv_leaves << " leaves of 128 tokens; the expected KV "
       << (cost.fits ? "fits" : "does not fit") << '\n';

@@ -181,18 +181,76 @@ std::string compare(const PlanOption& other, const PlanOption& chosen) {
   return text.str();
 }
 
-std::string reason_for(const PlanOption& chosen, std::size_t holders, std::size_t options, ShardMode mode) {
+// What a plan that uses the node would cost; infinite if none does.
+double fastest_with(const std::vector<PlanOption>& options, NodeId node) {
+  double fastest = std::numeric_limits<double>::infinity();
+  for (const PlanOption& option : options)
+    if (std::ranges::count(option.plan.nodes(), node) > 0) fastest = std::min(fastest, option.cost.attention_seconds);
+  return fastest;
+}
+
+std::string idle_because(const PlannerInput& input, const NodeDescriptor& node, const PlanOption& chosen,
+                         const std::vector<PlanOption>& options) {
+  std::ostringstream text;
+  text.precision(3);
+  if (node.memory_bytes == 0) return "it gives no memory to KV";
+  const double with = fastest_with(options, node.id);
+  const bool shares = !node.cores.empty() && std::ranges::any_of(input.nodes, [&](const NodeDescriptor& other) {
+    return other.cores == node.cores && std::ranges::count(chosen.plan.nodes(), other.id) > 0;
+  });
+  if (std::isinf(with))
+    text << "no plan of shard mode " << to_string(input.mode) << " has a part for it: " << input.model.kv_heads
+         << " KV heads go whole to nodes with more room or bandwidth";
+  else if (shares)
+    text << "it shares its cores with nodes in use, so a further cut of a KV head would read the same bytes no faster and ask one "
+            "node more in each layer: "
+         << 1e3 * with << " ms of attention per step instead of " << 1e3 * chosen.cost.attention_seconds;
+  else
+    text << "a plan that uses it takes " << 1e3 * with << " ms of attention per step instead of "
+         << 1e3 * chosen.cost.attention_seconds << " or has more cuts for no gain";
+  return text.str();
+}
+
+std::vector<IdleNode> idle_nodes(const PlannerInput& input, const PlanOption& chosen,
+                                 const std::vector<PlanOption>& options) {
+  const std::vector<NodeId> used = chosen.plan.nodes();
+  std::vector<IdleNode> idle;
+  for (const NodeDescriptor& node : input.nodes)
+    if (node.role == NodeRole::kAttention && std::ranges::count(used, node.id) == 0)
+      idle.push_back({node.id, node.name, idle_because(input, node, chosen, options)});
+  std::ranges::sort(idle, {}, &IdleNode::node);
+  return idle;
+}
+
+// What made the shares unequal, if anything did.
+void add_bandwidths(std::ostringstream& text, const PlanOption& chosen, const std::vector<NodeDescriptor>& nodes) {
+  double least = std::numeric_limits<double>::infinity(), most = 0;
+  std::string list;
+  for (const NodeId id : chosen.plan.nodes()) {
+    const NodeDescriptor& node = *std::ranges::find(nodes, id, &NodeDescriptor::id);
+    least = std::min(least, node.read_bytes_per_second);
+    most = std::max(most, node.read_bytes_per_second);
+    std::ostringstream one;
+    one.precision(3);
+    one << (list.empty() ? "" : ", ") << node.name << " reads " << 1e-9 * node.read_bytes_per_second << " GB/s";
+    list += one.str();
+  }
+  if (most > least * kAsGood) text << "; shares follow read bandwidth: " << list;
+}
+
+std::string reason_for(const PlanOption& chosen, std::size_t holders, std::size_t options, const PlannerInput& input) {
   std::ostringstream text;
   text.precision(3);
   if (!chosen.plan.has_holders())
     text << "no attention node has room for KV, so the compute node holds it";
   else if (options == 1)
-    text << "asked for by shard mode " << to_string(mode);
+    text << "asked for by shard mode " << to_string(input.mode);
   else if (!chosen.cost.fits)
     text << "the expected KV fits in no plan; this one has the most room";
   else
     text << "no plan has attention more than 3 % faster, and of those as fast it has the fewest cuts: " << holders
          << " attention nodes, slowest " << 1e3 * chosen.cost.attention_seconds << " ms of attention per step";
+  add_bandwidths(text, chosen, input.nodes);
   return text.str();
 }
 
@@ -244,6 +302,7 @@ Result<PlanReport> make_plan(const PlannerInput& input) {
   }
   PlanReport report;
   const std::size_t options_made = options.size();
+  const std::vector<PlanOption> all = options;
   if (options.empty()) {
     report.chosen = std::move(alone);
   } else {
@@ -257,7 +316,8 @@ Result<PlanReport> make_plan(const PlannerInput& input) {
     report.next_best = options.empty() ? std::move(alone) : take_best();
     report.why_not = compare(*report.next_best, report.chosen);
   }
-  report.why = reason_for(report.chosen, holders.size(), options_made, input.mode);
+  report.idle = idle_nodes(input, report.chosen, all);
+  report.why = reason_for(report.chosen, holders.size(), options_made, input);
   return report;
 }
 

@@ -67,7 +67,9 @@ Result<Orders> ControlService::heartbeat(const Heartbeat& heartbeat) {
   }
   prepared_[heartbeat.node] = heartbeat.prepared;
   control_.on_prepared(heartbeat.node, heartbeat.epoch, heartbeat.prepared);
+  take_links(heartbeat.node, heartbeat.links);
   switch_plan();
+  review_plan();
   Orders orders;
   const cluster::Plan& next = control_.rollout().next();
   if (next && next->generation != heartbeat.prepared) orders.prepare = next;
@@ -110,19 +112,69 @@ Result<PlacementPlan> ControlService::make_plan(const std::vector<NodeDescriptor
     input.nodes.push_back(member);
   }
   if (!has_compute) return make_error(ErrorCode::kUnavailable, "no compute node is registered");
+  apply_links(input.nodes);
   Result<placement::PlanReport> report = placement::make_plan(input);
   if (!report) {
     log::warn("no plan for {} nodes: {}", input.nodes.size(), report.error().message);
     return report.error();
   }
   proposed_ = std::move(*report);
+  proposed_input_ = std::move(input);
   return proposed_.chosen.plan;
+}
+
+Result<placement::Explanation> ControlService::explain() const {
+  std::lock_guard lock(mutex_);
+  if (!control_.rollout().current())
+    return make_error(ErrorCode::kUnavailable, "no plan is in force yet: it needs a compute node that is registered and ready");
+  return placement::Explanation{options_.model.name, options_.model.kv_type, current_input_.workload, current_input_.nodes,
+                                current_};
+}
+
+void ControlService::take_links(NodeId compute, const std::vector<LinkReport>& links) {
+  for (const LinkReport& link : links) {
+    LinkReport& known = links_[{compute, link.node}];
+    if (known == link) continue;
+    known = link;
+    links_are_new_ = true;
+  }
+}
+
+// A plan serves all compute nodes: each attention node counts with the slowest of its links.
+void ControlService::apply_links(std::vector<NodeDescriptor>& nodes) const {
+  for (NodeDescriptor& node : nodes)
+    for (const auto& [ends, link] : links_) {
+      if (ends.second != node.id) continue;
+      node.link_latency_seconds = std::max(node.link_latency_seconds, link.round_trip_seconds);
+      if (node.link_bytes_per_second == 0 || link.bytes_per_second < node.link_bytes_per_second)
+        node.link_bytes_per_second = link.bytes_per_second;
+    }
+}
+
+// Links are measured as a plan is prepared, after it was made. If it would be made otherwise now, there is another one; else
+// only its prediction is.
+void ControlService::review_plan() {
+  if (!links_are_new_ || !control_.rollout().current() || control_.rollout().next()) return;
+  links_are_new_ = false;
+  placement::PlannerInput input = current_input_;
+  apply_links(input.nodes);
+  Result<placement::PlanReport> report = placement::make_plan(input);
+  if (!report) return;  // as with the plan itself, whose input was the same but for the links
+  if (report->chosen.plan.holders != current_.chosen.plan.holders) {
+    log::info("the links are not as the plan took them to be: planning anew");
+    return control_.plan_again(clock_.now());
+  }
+  current_input_ = std::move(input);
+  current_ = std::move(*report);
 }
 
 void ControlService::carry_out(const ClusterActions& actions) {
   for (const cluster::Member& member : actions.lost) {
     log::warn("{} (node {}) is out", member.node.name, member.node.id.value);
     prepared_.erase(member.node.id);
+    std::erase_if(links_, [&](const auto& link) {
+      return link.first.first == member.node.id || link.first.second == member.node.id;
+    });
     for (std::size_t slot = 0; slot < slots_.size(); ++slot)
       if (owners_[slot] == member.node.id) {
         slots_[slot]->clear_node();
@@ -136,6 +188,7 @@ void ControlService::switch_plan() {
   const cluster::Plan plan = control_.on_step_boundary();
   if (!plan) return;
   current_ = proposed_;
+  current_input_ = proposed_input_;
   log::info("plan {}: {} on {} attention nodes ({})", plan->generation.value, current_.chosen.name,
             plan->nodes().size(), current_.why);
   loop_.set_generation(plan->generation);

@@ -7,12 +7,14 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/result.h"
+#include "runtime/plan/link_report.h"
 #include "scheduler/cluster/cluster_control.h"
-#include "scheduler/placement/planner.h"
+#include "scheduler/placement/explanation.h"
 #include "scheduler/service/remote_compute_link.h"
 #include "scheduler/service/step_loop.h"
 
@@ -37,6 +39,7 @@ struct Heartbeat {
   cluster::RegistrationEpoch epoch;
   PlanGeneration prepared;              // the newest plan that it could switch to; 0: none
   std::optional<PlanGeneration> refused;
+  std::vector<LinkReport> links;        // of a compute node: those to attention nodes, as measured when they opened
 };
 
 // What it is told. State, not events, so that an answer that gets lost costs nothing.
@@ -75,9 +78,14 @@ class ControlService {
     std::vector<NodeId> holders;         // of the current plan
   };
   View view() const;
+  // The plan in force and why. Errors: kUnavailable while there is none.
+  Result<placement::Explanation> explain() const;
 
  private:
   Result<PlacementPlan> make_plan(const std::vector<NodeDescriptor>& members, PlanGeneration generation);
+  void take_links(NodeId compute, const std::vector<LinkReport>& links);
+  void apply_links(std::vector<NodeDescriptor>& nodes) const;
+  void review_plan();
   void carry_out(const cluster::ClusterActions& actions);
   void switch_plan();
   void give_slot(const NodeDescriptor& node);
@@ -92,6 +100,9 @@ class ControlService {
   cluster::ClusterControl control_;
   std::map<NodeId, PlanGeneration> prepared_;
   std::vector<std::optional<NodeId>> owners_;   // [slots]
+  std::map<std::pair<NodeId, NodeId>, LinkReport> links_;  // by compute node and attention node
+  bool links_are_new_ = false;                             // since the plan in force was looked at
+  placement::PlannerInput proposed_input_, current_input_;
   placement::PlanReport proposed_, current_;
   bool stopping_ = false;
   std::thread ticker_;

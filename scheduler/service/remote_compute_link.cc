@@ -10,8 +10,12 @@
 namespace longshore::service {
 
 RemoteComputeLink::RemoteComputeLink(wire::Hello hello, MakeTransport make_transport,
-                                     std::chrono::milliseconds hello_max, const Clock& clock)
-    : hello_(std::move(hello)), make_transport_(std::move(make_transport)), hello_max_(hello_max), clock_(clock) {}
+                                     std::chrono::milliseconds hello_max, Metrics& metrics, const Clock& clock)
+    : hello_(std::move(hello)),
+      make_transport_(std::move(make_transport)),
+      hello_max_(hello_max),
+      clock_(clock),
+      link_metrics_(metrics, hello_.node) {}
 
 void RemoteComputeLink::set_node(const std::string& address, std::uint64_t leaves) {
   std::lock_guard lock(mutex_);
@@ -58,6 +62,7 @@ Result<StepOutcome> RemoteComputeLink::wait(std::chrono::milliseconds timeout) {
     transport_->progress(*this);
     if (outcome_) {
       in_flight_.reset();
+      link_metrics_.update(*peer_, peer_name_, transport_->counters(*peer_));
       return *std::exchange(outcome_, std::nullopt);
     }
     if (lost_) return disconnect(*lost_);
@@ -100,12 +105,17 @@ Result<void> RemoteComputeLink::await_hello(TimePoint deadline) {
   const wire::HelloReply reply = *std::exchange(greeted_, std::nullopt);
   if (reply.error) return *reply.error;
   log::info("steps go to {}", reply.hello.node);
+  peer_name_ = reply.hello.node;
   return {};
 }
 
 // Whatever the cause, to the step loop the node is unavailable.
 Error RemoteComputeLink::disconnect(Error error) {
-  if (peer_) transport_->close(*peer_);
+  if (peer_) {
+    if (!peer_name_.empty()) link_metrics_.update(*peer_, peer_name_, transport_->counters(*peer_));
+    link_metrics_.forget(*peer_);
+    transport_->close(*peer_);
+  }
   peer_.reset();
   lost_.reset();
   greeted_.reset();

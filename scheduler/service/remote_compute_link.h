@@ -10,6 +10,7 @@
 
 #include "runtime/base/clock.h"
 #include "scheduler/service/compute_link.h"
+#include "transport/link_metrics.h"
 #include "transport/transport.h"
 #include "transport/wire/session_messages.h"
 
@@ -22,9 +23,9 @@ using MakeTransport = std::function<Result<std::unique_ptr<transport::Transport>
 // Thread: submit and wait on one, the slot's step thread, which owns the transport; the rest is thread-safe.
 class RemoteComputeLink final : public ComputeLink, private transport::Receiver {
  public:
-  // The transport is made with the first connection. `hello_max`: for a node to answer a Hello. `clock` outlives it.
+  // The transport is made with the first connection. `hello_max`: for a node to answer a Hello. `metrics` and `clock` outlive it.
   RemoteComputeLink(wire::Hello hello, MakeTransport make_transport, std::chrono::milliseconds hello_max,
-                    const Clock& clock);
+                    Metrics& metrics, const Clock& clock);
   ~RemoteComputeLink() override = default;
 
   // The node of this slot from here on; at the address it had, only its room changes.
@@ -62,6 +63,8 @@ class RemoteComputeLink final : public ComputeLink, private transport::Receiver 
   std::uint64_t life_ = 0;                          // of the node that peer_ is
   std::optional<Error> lost_;
   std::optional<wire::HelloReply> greeted_;
+  transport::LinkMetrics link_metrics_;
+  std::string peer_name_;
   std::optional<StepId> in_flight_;
   std::optional<StepOutcome> outcome_;
 };

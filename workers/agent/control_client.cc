@@ -172,6 +172,10 @@ Result<Lease> ControlClient::join(const Registration& registration) {
                           {"address", node.address},
                           {"memory_bytes", node.memory_bytes},
                           {"read_bytes_per_second", node.read_bytes_per_second},
+                          {"query_seconds", node.query_seconds},
+                          {"step_seconds", node.step_seconds},
+                          {"row_seconds", node.row_seconds},
+                          {"cores", node.cores},
                           {"threads", node.threads},
                           {"model", to_hex(registration.model)},
                           {"numerics_version", registration.numerics_version},
@@ -188,8 +192,17 @@ Result<Lease> ControlClient::join(const Registration& registration) {
   return lease;
 }
 
-Result<Orders> ControlClient::heartbeat(const Lease& lease, PlanGeneration prepared) {
-  const json::object body{{"node", lease.node.value}, {"epoch", lease.epoch}, {"prepared", prepared.value}};
+Result<Orders> ControlClient::heartbeat(const Lease& lease, PlanGeneration prepared,
+                                        const std::vector<LinkReport>& links) {
+  json::object body{{"node", lease.node.value}, {"epoch", lease.epoch}, {"prepared", prepared.value}};
+  if (!links.empty()) {
+    json::array& of_body = body.emplace("links", json::array()).first->value().get_array();
+    for (const LinkReport& link : links)
+      of_body.push_back({{"node", link.node.value},
+                         {"transports", link.transports},
+                         {"round_trip_seconds", link.round_trip_seconds},
+                         {"bytes_per_second", link.bytes_per_second}});
+  }
   const Result<json::object> reply = exchange(state_->client, "POST", "/heartbeat", json::serialize(body));
   if (!reply) return reply.error();
   Orders orders;

@@ -10,6 +10,7 @@
 #include "runtime/base/ids.h"
 #include "runtime/base/result.h"
 #include "runtime/base/sha256.h"
+#include "runtime/plan/link_report.h"
 #include "runtime/plan/node_descriptor.h"
 #include "runtime/plan/placement_plan.h"
 
@@ -58,7 +59,8 @@ class ControlClient {
 
   Result<ServedModel> model();
   Result<Lease> join(const Registration& registration);
-  Result<Orders> heartbeat(const Lease& lease, PlanGeneration prepared);
+  // `links`: of a compute node, to the attention nodes that it has met.
+  Result<Orders> heartbeat(const Lease& lease, PlanGeneration prepared, const std::vector<LinkReport>& links);
   Result<void> leave(const Lease& lease);
   // Ends the request in progress, if there is one.
   void cancel();

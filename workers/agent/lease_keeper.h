@@ -28,6 +28,7 @@ class LeaseKeeper {
   struct Handlers {
     std::function<PlanGeneration()> prepared;  // the newest plan that the node could switch to
     std::function<void(const Orders&)> on_orders;
+    std::function<std::vector<LinkReport>()> links = nullptr;  // of a compute node; none: null
   };
   // Beats every fifth of the lease. Returns kAborted when the lease is over, kCancelled when stopped (it has left then).
   Error keep(const Lease& lease, const Handlers& handlers);

@@ -20,6 +20,7 @@ AttentionNode::AttentionNode(std::string name, NodeId id, const ServedModel& mod
       transport_(transport),
       held_(store, model.layers, model.kv_heads),
       scratch_(pool.threads()),
+      links_(metrics, name_),
       queries_(metrics.counter("longshore_attention_queries_total", "Attention queries answered", {{"node", name_}})),
       bytes_read_(metrics.counter("longshore_attention_kv_read_bytes_total", "Bytes of KV that queries attended over",
                                   {{"node", name_}})),
@@ -55,6 +56,7 @@ void AttentionNode::stop() {
 void AttentionNode::progress() {
   transport_.progress(*this);
   finish_pulls();
+  for (const auto& [peer, hello] : peers_) links_.update(peer, hello.node, transport_.counters(peer));
   publish_holding();
 }
 
@@ -114,7 +116,8 @@ void AttentionNode::on_peer_lost(transport::PeerId peer, const Error& error) {
     pull = pulls_.erase(pull);
   }
   held_.release_peer(peer);
-  peers_.erase(peer);
+  if (const auto lost = peers_.extract(peer)) links_.update(peer, lost.mapped().node, transport_.counters(peer));
+  links_.forget(peer);
 }
 
 void AttentionNode::on_hello(transport::PeerId peer, std::span<const std::byte> frame) {

@@ -15,6 +15,7 @@
 #include "runtime/base/thread_pool.h"
 #include "runtime/kernels/isa.h"
 #include "runtime/kv/kv_store.h"
+#include "transport/link_metrics.h"
 #include "transport/transport.h"
 #include "transport/wire/attention_messages.h"
 #include "transport/wire/block_messages.h"
@@ -108,6 +109,7 @@ class AttentionNode final : public transport::Receiver {
   mutable std::mutex holding_mutex_;
   Holding holding_;  // guarded by holding_mutex_
 
+  transport::LinkMetrics links_;
   Counter& queries_;
   Counter& bytes_read_;
   Counter& blocks_in_;

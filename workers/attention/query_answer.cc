@@ -35,6 +35,8 @@ void AttentionNode::on_query(transport::PeerId peer, std::span<const std::byte> 
   for (std::size_t i = 0; i < query->items.size(); ++i) errors[i] = find_leaves(peer, *query, i);
   attend(*query, errors);
   send(peer, reply(*query, errors));
+  // Questions about nobody measure the link (workers/compute/link_probe.h): they are no attention.
+  if (std::all_of(errors.begin(), errors.end(), [](const auto& error) { return error.has_value(); })) return;
   queries_.add();
   attend_seconds_.observe(std::chrono::duration<double>(clock.now() - start).count());
 }

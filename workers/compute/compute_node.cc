@@ -6,6 +6,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/log.h"
 #include "runtime/kernels/numerics_version.h"
+#include "workers/compute/link_probe.h"
 
 namespace longshore::compute {
 namespace {
@@ -39,11 +40,12 @@ wire::Hello hello_of(const model::ModelConfig& config, const kv::KvStore& store,
 
 Result<std::unique_ptr<ComputeNode>> ComputeNode::create(const model::Decoder& decoder, kv::KvStore& store,
                                                          const Sha256& model, transport::Transport* transport,
-                                                         const ComputeOptions& options, const Clock& clock) {
+                                                         const ComputeOptions& options, Metrics& metrics,
+                                                         const Clock& clock) {
   Result<model::Activations> activations = model::Activations::create(decoder.config(), options.rows_max);
   if (!activations) return activations.error();
   std::unique_ptr<ComputeNode> node(
-      new ComputeNode(decoder, store, model, transport, options, clock, std::move(*activations)));
+      new ComputeNode(decoder, store, model, transport, options, metrics, clock, std::move(*activations)));
   if (transport == nullptr) return node;
   Result<transport::MemoryRegion> region = transport->register_memory(store.memory(), MemoryKind::kHost);
   if (!region) return region.error();
@@ -55,8 +57,8 @@ Result<std::unique_ptr<ComputeNode>> ComputeNode::create(const model::Decoder& d
 }
 
 ComputeNode::ComputeNode(const model::Decoder& decoder, kv::KvStore& store, const Sha256& model,
-                         transport::Transport* transport, const ComputeOptions& options, const Clock& clock,
-                         model::Activations activations)
+                         transport::Transport* transport, const ComputeOptions& options, Metrics& metrics,
+                         const Clock& clock, model::Activations activations)
     : decoder_(decoder),
       store_(store),
       options_(options),
@@ -65,7 +67,7 @@ ComputeNode::ComputeNode(const model::Decoder& decoder, kv::KvStore& store, cons
       blocks_(decoder.config(), store),
       holders_(transport == nullptr ? nullptr
                                     : std::make_unique<Holders>(
-                                          *transport, hello_of(decoder.config(), store, model, options.name), clock)),
+                                          *transport, hello_of(decoder.config(), store, model, options.name), metrics, clock)),
       attention_(decoder.config(), attention::attention_kernels(decoder.kernels().isa), decoder.pool(), store, blocks_,
                  holders_.get(), options.reply_deadline),
       plan_(std::make_shared<PlacementPlan>()),
@@ -80,7 +82,30 @@ ComputeNode::~ComputeNode() {
 
 Result<void> ComputeNode::connect(const NodeDescriptor& node) {
   CHECK(holders_ != nullptr) << "a compute node without a transport meets nobody";
-  return holders_->connect(node, options_.reply_deadline);
+  if (Result<void> met = holders_->connect(node, options_.reply_deadline); !met) return met;
+  if (Result<void> measured = measure(node.id); !measured) {
+    holders_->disconnect(node.id);
+    return measured;
+  }
+  const LinkReport& link = links_.at(node.id);
+  log::info("link to {}: {}, round trip {:.1f} us, {:.2f} GB/s", node.name, link.transports,
+            1e6 * link.round_trip_seconds, 1e-9 * link.bytes_per_second);
+  holders_->metrics().measured(node.name, link.transports, link.round_trip_seconds, link.bytes_per_second);
+  return {};
+}
+
+Result<void> ComputeNode::measure(NodeId node) {
+  const LinkProbeShape shape{config().group(), config().kv_heads, config().head_dim, store_.layout().block_bytes()};
+  const Result<LinkReport> link = measure_link(*holders_, node, shape, clock_, options_.reply_deadline);
+  if (!link) return link.error();
+  links_[node] = *link;
+  return {};
+}
+
+Result<void> ComputeNode::measure_links() {
+  for (const auto& [node, link] : links_)
+    if (Result<void> measured = measure(node); !measured) return measured;
+  return {};
 }
 
 void ComputeNode::lose(NodeId node) {
@@ -129,6 +154,7 @@ void ComputeNode::forget_all() {
 void ComputeNode::poll() {
   if (holders_ == nullptr) return;
   holders_->poll();
+  holders_->export_counters();
   for (const Holders::Acknowledgement& answer : holders_->take_acknowledgements()) {
     push_->on_acknowledged(answer.ack.ask);
     const auto found = sequences_.find(answer.ack.sequence);
@@ -142,6 +168,7 @@ void ComputeNode::poll() {
     found->second.state.hand_over.on_acknowledged(answer.ack.leaf, answer.node);
   }
   for (NodeId node : holders_->take_lost()) {
+    links_.erase(node);
     push_->on_lost(node);
     for (auto& [id, running] : sequences_) {
       const std::vector<NodeId> nodes = running.state.plan->nodes();

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -13,6 +14,7 @@
 #include "runtime/base/result.h"
 #include "runtime/kv/kv_store.h"
 #include "runtime/model/decoder.h"
+#include "runtime/plan/link_report.h"
 #include "runtime/plan/placement_plan.h"
 #include "runtime/plan/step_batch.h"
 #include "runtime/plan/step_outcome.h"
@@ -44,11 +46,17 @@ class ComputeNode {
   // Errors: kResourceExhausted, and those of registering the store's memory.
   static Result<std::unique_ptr<ComputeNode>> create(const model::Decoder& decoder, kv::KvStore& store,
                                                      const Sha256& model, transport::Transport* transport,
-                                                     const ComputeOptions& options, const Clock& clock);
+                                                     const ComputeOptions& options, Metrics& metrics,
+                                                     const Clock& clock);
   ~ComputeNode();
 
-  // Meets an attention node that plans may name from here on. Errors: those of Holders::connect.
+  // Meets an attention node that plans may name from here on, and measures the link to it (some 10 ms). Errors: those of
+  // Holders::connect and measure_link.
   Result<void> connect(const NodeDescriptor& node);
+  // Measures all links again, between two steps. Errors: as connect; a node that fails is lost.
+  Result<void> measure_links();
+  // Of the attention nodes that are connected, as measured last.
+  const std::map<NodeId, LinkReport>& links() const { return links_; }
   bool is_connected(NodeId node) const { return holders_ != nullptr && holders_->is_connected(node); }
   // The cluster has given the node up: what it held is lost, and it is not listened to any more.
   void lose(NodeId node);
@@ -84,8 +92,9 @@ class ComputeNode {
   };
 
   ComputeNode(const model::Decoder& decoder, kv::KvStore& store, const Sha256& model, transport::Transport* transport,
-              const ComputeOptions& options, const Clock& clock, model::Activations activations);
+              const ComputeOptions& options, Metrics& metrics, const Clock& clock, model::Activations activations);
 
+  Result<void> measure(NodeId node);
   void start(const SequenceStart& start);
   void release(SequenceId sequence);
   std::optional<Error> admit(const StepEntry& entry);
@@ -104,6 +113,7 @@ class ComputeNode {
   model::Activations activations_;
   SequenceBlocks blocks_;
   std::unique_ptr<Holders> holders_;
+  std::map<NodeId, LinkReport> links_;
   transport::MemoryRegion region_;
   std::unique_ptr<BlockPush> push_;
   AttentionStep attention_;

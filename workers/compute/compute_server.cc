@@ -10,8 +10,12 @@
 namespace longshore::compute {
 
 ComputeServer::ComputeServer(ComputeNode& node, const wire::Hello& hello, transport::Transport& transport,
-                             std::function<void()> on_prepared)
-    : node_(node), hello_(hello), transport_(transport), on_prepared_(std::move(on_prepared)) {}
+                             Metrics& metrics, std::function<void()> on_prepared)
+    : node_(node),
+      hello_(hello),
+      transport_(transport),
+      on_prepared_(std::move(on_prepared)),
+      link_metrics_(metrics, hello.node) {}
 
 void ComputeServer::run() {
   // Attention nodes pull between steps, too, and have a transport of their own: it is looked after that often.
@@ -26,6 +30,7 @@ void ComputeServer::run() {
     transport_.progress(*this);
     if (batch_) execute(*std::exchange(batch_, std::nullopt));
     node_.poll();
+    if (scheduler_) link_metrics_.update(*scheduler_, scheduler_name_, transport_.counters(*scheduler_));
     transport_.wait(node_.open_offers() > 0 ? kPullsRun : kIdle);
   }
   if (scheduler_)
@@ -55,11 +60,25 @@ void ComputeServer::carry_out(const Orders& orders) {
   for (const NodeId id : met_)
     if (!is_in(id)) node_.lose(id);
   std::erase_if(met_, [&](NodeId id) { return !is_in(id); });
+  publish_links();
   if (!orders.prepare || orders.prepare->generation.value <= prepared_) return;
-  if (!connect_holders(*orders.prepare, orders.attention)) return;  // the next heartbeat's answer asks again
+  const bool connected = connect_holders(*orders.prepare, orders.attention);
+  publish_links();
+  if (!connected) return;  // the next heartbeat's answer asks again
   prepared_ = orders.prepare->generation.value;
   plans_[orders.prepare->generation] = orders.prepare;
   on_prepared_();
+}
+
+void ComputeServer::publish_links() {
+  std::lock_guard lock(mutex_);
+  links_.clear();
+  for (const auto& [id, link] : node_.links()) links_.push_back(link);
+}
+
+std::vector<LinkReport> ComputeServer::links() const {
+  std::lock_guard lock(mutex_);
+  return links_;
 }
 
 bool ComputeServer::connect_holders(const PlacementPlan& plan, const std::vector<NodeDescriptor>& attention) {
@@ -125,6 +144,7 @@ void ComputeServer::on_hello(transport::PeerId peer, const wire::Hello& theirs) 
     forget_scheduler();
     scheduler_ = peer;
     has_scheduler_ = true;
+    scheduler_name_ = theirs.node;
     log::info("steps come from {}", theirs.node);
   }
   if (const Result<void> sent = transport_.send(peer, wire::encode(reply, transport_.messages())); !sent)
@@ -138,6 +158,10 @@ void ComputeServer::on_peer_lost(transport::PeerId peer, const Error& error) {
 }
 
 void ComputeServer::forget_scheduler() {
+  if (scheduler_) {
+    link_metrics_.update(*scheduler_, scheduler_name_, transport_.counters(*scheduler_));
+    link_metrics_.forget(*scheduler_);
+  }
   scheduler_.reset();
   has_scheduler_ = false;
   batch_.reset();

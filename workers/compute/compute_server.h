@@ -12,6 +12,7 @@
 #include "runtime/plan/node_descriptor.h"
 #include "runtime/plan/placement_plan.h"
 #include "runtime/plan/step_batch.h"
+#include "transport/link_metrics.h"
 #include "transport/transport.h"
 #include "transport/wire/session_messages.h"
 #include "workers/compute/compute_node.h"
@@ -26,7 +27,7 @@ class ComputeServer final : private transport::Receiver {
  public:
   // `hello`: what this node is and serves. `transport`: for the scheduler, apart from the one for attention nodes.
   // `on_prepared` is called on run's thread. All references outlive it.
-  ComputeServer(ComputeNode& node, const wire::Hello& hello, transport::Transport& transport,
+  ComputeServer(ComputeNode& node, const wire::Hello& hello, transport::Transport& transport, Metrics& metrics,
                 std::function<void()> on_prepared);
 
   // Serves until `stop`.
@@ -37,6 +38,8 @@ class ComputeServer final : private transport::Receiver {
   void on_orders(std::shared_ptr<const PlacementPlan> prepare, std::vector<NodeDescriptor> attention);
   // The newest plan whose nodes all are connected; 0: none.
   PlanGeneration prepared() const { return PlanGeneration{prepared_.load()}; }
+  // Of the links to attention nodes, as measured when they opened. Thread-safe.
+  std::vector<LinkReport> links() const;
   // Whether a scheduler is connected.
   bool has_scheduler() const { return has_scheduler_.load(); }
 
@@ -47,6 +50,7 @@ class ComputeServer final : private transport::Receiver {
   };
   void carry_out(const Orders& orders);
   bool connect_holders(const PlacementPlan& plan, const std::vector<NodeDescriptor>& attention);
+  void publish_links();
   void execute(StepBatch batch);
   void switch_to(PlanGeneration generation);
   void on_message(transport::PeerId peer, transport::Message message) override;
@@ -60,9 +64,12 @@ class ComputeServer final : private transport::Receiver {
   const std::function<void()> on_prepared_;
   std::atomic<bool> stopping_{false}, has_scheduler_{false};
   std::atomic<std::uint64_t> prepared_{0};
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::optional<Orders> orders_;                   // guarded by mutex_; the newest that were not carried out
+  std::vector<LinkReport> links_;                  // guarded by mutex_
   std::vector<NodeId> met_;
+  transport::LinkMetrics link_metrics_;            // of the transport to the scheduler
+  std::string scheduler_name_;
   std::map<PlanGeneration, std::shared_ptr<const PlacementPlan>> plans_;  // prepared and not yet overtaken
   std::optional<transport::PeerId> scheduler_;
   std::optional<StepBatch> batch_;

@@ -7,14 +7,15 @@
 
 namespace longshore::compute {
 
-Holders::Holders(transport::Transport& transport, const wire::Hello& hello, const Clock& clock)
-    : transport_(transport), hello_(hello), clock_(clock) {}
+Holders::Holders(transport::Transport& transport, const wire::Hello& hello, Metrics& metrics, const Clock& clock)
+    : transport_(transport), hello_(hello), clock_(clock), metrics_(metrics, hello.node) {}
 
 Result<void> Holders::connect(const NodeDescriptor& node, std::chrono::milliseconds deadline) {
   const Result<transport::PeerId> peer = transport_.connect(node.address);
   if (!peer) return peer.error();
   peers_[node.id] = *peer;
   nodes_[*peer] = node.id;
+  names_[*peer] = node.name;
   wire::Hello hello = hello_;
   hello.ask = next_ask();
   send_query(node.id, hello.ask, wire::encode(hello, transport_.messages()));
@@ -33,11 +34,23 @@ Result<void> Holders::connect(const NodeDescriptor& node, std::chrono::milliseco
   return error;
 }
 
+Result<transport::PathReport> Holders::path(NodeId node) const {
+  const auto found = peers_.find(node);
+  if (found == peers_.end()) return make_error(ErrorCode::kUnavailable, "attention node ", node.value, " is not connected");
+  return transport_.path(found->second);
+}
+
+void Holders::export_counters() {
+  for (const auto& [peer, name] : names_) metrics_.update(peer, name, transport_.counters(peer));
+}
+
 void Holders::disconnect(NodeId node) {
   const auto found = peers_.find(node);
   if (found == peers_.end()) return;
   const transport::PeerId peer = found->second;
   nodes_.erase(peer);
+  if (const auto name = names_.extract(peer)) metrics_.update(peer, name.mapped(), transport_.counters(peer));
+  metrics_.forget(peer);
   peers_.erase(found);
   transport_.close(peer);
   for (auto& [ask, question] : questions_)

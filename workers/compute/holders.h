@@ -12,6 +12,7 @@
 #include "runtime/base/ids.h"
 #include "runtime/base/result.h"
 #include "runtime/plan/node_descriptor.h"
+#include "transport/link_metrics.h"
 #include "transport/transport.h"
 #include "transport/wire/attention_messages.h"
 #include "transport/wire/block_messages.h"
@@ -30,11 +31,16 @@ class Holders final : public transport::Receiver {
     wire::BlockAck ack;
   };
 
-  Holders(transport::Transport& transport, const wire::Hello& hello, const Clock& clock);
+  Holders(transport::Transport& transport, const wire::Hello& hello, Metrics& metrics, const Clock& clock);
 
   // Meets an attention node. Errors: kFailedPrecondition (another model, numerics or layout; named), kUnavailable,
   // kDeadlineExceeded.
   Result<void> connect(const NodeDescriptor& node, std::chrono::milliseconds deadline);
+  // What its connection is. Errors: kUnavailable (it is not connected).
+  Result<transport::PathReport> path(NodeId node) const;
+  // Tells the metrics what every connection has carried by now.
+  void export_counters();
+  transport::LinkMetrics& metrics() { return metrics_; }
   // Forgets a node: its messages are refused from here on.
   void disconnect(NodeId node);
   // Forgets it as if its connection had broken: take_lost tells of it.
@@ -75,9 +81,11 @@ class Holders final : public transport::Receiver {
   transport::Transport& transport_;
   wire::Hello hello_;
   const Clock& clock_;
+  transport::LinkMetrics metrics_;
   std::uint64_t last_ask_ = 0;
   std::map<NodeId, transport::PeerId> peers_;
   std::map<transport::PeerId, NodeId> nodes_;
+  std::map<transport::PeerId, std::string> names_;  // of the same
   std::map<std::uint64_t, Question> questions_;
   std::vector<Acknowledgement> acknowledgements_;
   std::vector<NodeId> lost_;

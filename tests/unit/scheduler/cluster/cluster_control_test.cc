@@ -63,6 +63,18 @@ TEST_F(ClusterControlTest, PlansOnceForNodesThatJoinTogether) {
   EXPECT_TRUE(compute.node < a.node);
 }
 
+TEST_F(ClusterControlTest, PlansAgainWhenMoreIsKnownOfItsMembers) {
+  join("c", NodeRole::kCompute, 0);
+  join("a", NodeRole::kAttention, 0);
+  const Plan first = tick_and_settle(300);
+  ASSERT_NE(first, nullptr);
+  control_.plan_again(at(400));
+  EXPECT_EQ(tick_and_settle(500), nullptr);  // what else is learnt now shares the plan
+  const Plan second = tick_and_settle(700);
+  ASSERT_NE(second, nullptr);
+  EXPECT_GT(second->generation.value, first->generation.value);
+}
+
 TEST_F(ClusterControlTest, WaitsForAComputeNode) {
   join("a", NodeRole::kAttention, 0);
   EXPECT_EQ(tick_and_settle(1000), nullptr);

@@ -15,11 +15,10 @@ std::vector<std::vector<NodeId>> eight(const std::vector<NodeId>& pattern) {
   return std::vector<std::vector<NodeId>>(8, pattern);
 }
 
-Workload workload_of(std::uint64_t context_tokens, std::uint32_t sequences, double dense_seconds) {
+Workload workload_of(std::uint64_t context_tokens, std::uint32_t sequences) {
   Workload workload;
   workload.context_tokens = context_tokens;
   workload.sequences = sequences;
-  workload.dense_seconds = dense_seconds;
   return workload;
 }
 
@@ -85,7 +84,7 @@ TEST(CostModelTest, AddsUpNodesThatShareCores) {
   PlannerInput input = cluster_of({25, 25});
   const PlacementPlan plan = plan_of({{kA}, {kA}, {kA}, {kA}, {kB}, {kB}, {kB}, {kB}});
   const PlanCost apart = predict(plan, input.model, input.workload, input.nodes);
-  input.workload.nodes_share_cores = true;
+  for (NodeDescriptor& node : input.nodes) node.cores = "one box";
   const PlanCost together = predict(plan, input.model, input.workload, input.nodes);
   double sum = 0;
   for (const NodeCost& node : together.nodes) sum += node.step_seconds;
@@ -93,10 +92,28 @@ TEST(CostModelTest, AddsUpNodesThatShareCores) {
   EXPECT_DOUBLE_EQ(apart.attention_seconds, apart.nodes[1].step_seconds);
 }
 
+TEST(CostModelTest, AddsUpOnlyWhoSharesTheSameCores) {
+  PlannerInput input = cluster_of({25, 25});
+  for (NodeDescriptor& node : input.nodes) node.cores = node.id == kB ? "box b" : "box a";
+  const PlanCost cost = predict(plan_of(eight({kA, kB})), input.model, input.workload, input.nodes);
+  EXPECT_DOUBLE_EQ(cost.attention_seconds, cost.nodes[0].step_seconds + cost.nodes[1].step_seconds);
+  EXPECT_LT(cost.nodes[2].step_seconds, cost.attention_seconds);
+}
+
 TEST(CostModelTest, PrefersAMeasuredDenseTime) {
   PlannerInput input = cluster_of({});
-  input.workload.dense_seconds = 0.25;
+  input.nodes[0].step_seconds = 0.25;
+  input.nodes[0].row_seconds = 0.01;
   EXPECT_DOUBLE_EQ(predict({}, input.model, input.workload, input.nodes).dense_seconds, 0.25);
+  input.workload.sequences = 4;
+  EXPECT_DOUBLE_EQ(predict({}, input.model, input.workload, input.nodes).dense_seconds, 0.28);
+}
+
+TEST(CostModelTest, CountsAnsweringAQueryOncePerFullLayer) {
+  PlannerInput input = cluster_of({25});
+  input.nodes[1].query_seconds = 30e-6;
+  const PlanCost cost = predict(plan_of(eight({kA})), input.model, input.workload, input.nodes);
+  EXPECT_DOUBLE_EQ(cost.nodes[1].latency_seconds, 32 * (20e-6 + 30e-6));
 }
 
 TEST(CostModelTest, RefusesShapesThatCannotBe) {
@@ -114,10 +131,9 @@ TEST(CostModelTest, RefusesShapesThatCannotBe) {
 }
 
 TEST(CostModelTest, RefusesWorkloadsThatCannotBe) {
-  EXPECT_TRUE(validate(workload_of(0, 1, 0)).has_error());
-  EXPECT_TRUE(validate(workload_of(1ull << 40, 1, 0)).has_error());
-  EXPECT_TRUE(validate(workload_of(1, 0, 0)).has_error());
-  EXPECT_TRUE(validate(workload_of(1, 1, -1)).has_error());
+  EXPECT_TRUE(validate(workload_of(0, 1)).has_error());
+  EXPECT_TRUE(validate(workload_of(1ull << 40, 1)).has_error());
+  EXPECT_TRUE(validate(workload_of(1, 0)).has_error());
 }
 
 }  // namespace

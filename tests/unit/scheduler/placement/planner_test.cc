@@ -166,5 +166,43 @@ TEST(PlannerTest, ExplainsItself) {
     EXPECT_THAT(text, HasSubstr(part));
 }
 
+TEST(PlannerTest, LeavesNodesIdleThatOnlyShareTheCoresOfOthersAndSaysSo) {
+  PlannerInput input = cluster_of({25, 25, 25, 25});
+  input.model.kv_heads = 3;
+  input.model.query_heads = 9;
+  for (NodeDescriptor& node : input.nodes) node.cores = "one box";
+  const PlanReport report = plan(input);
+  ASSERT_THAT(report.idle, SizeIs(1));
+  EXPECT_EQ(report.idle[0].name, "attention-4");
+  EXPECT_THAT(report.idle[0].why, HasSubstr("it shares its cores with nodes in use"));
+  EXPECT_THAT(render(report), HasSubstr("idle: attention-4: it shares"));
+  // The cost model agrees: with the same plan spread over all four, a step takes longer.
+  PlacementPlan spread = report.chosen.plan;
+  spread.holders[2] = {NodeId{3}, NodeId{4}};
+  EXPECT_GT(predict(spread, input.model, input.workload, input.nodes).attention_seconds,
+            report.chosen.cost.attention_seconds);
+}
+
+TEST(PlannerTest, UsesNodesBeyondTheKvHeadsThatBringTheirOwnCores) {
+  PlannerInput input = cluster_of({25, 25, 25, 25});
+  input.model.kv_heads = 3;
+  input.model.query_heads = 9;
+  EXPECT_THAT(plan(input).idle, SizeIs(0));
+}
+
+TEST(PlannerTest, SaysWhyANodeWithoutMemoryIsIdle) {
+  PlannerInput input = cluster_of({25, 25});
+  input.nodes[2].memory_bytes = 0;
+  const PlanReport report = plan(input);
+  ASSERT_THAT(report.idle, SizeIs(1));
+  EXPECT_EQ(report.idle[0].why, "it gives no memory to KV");
+}
+
+TEST(PlannerTest, SaysThatSharesFollowUnequalBandwidths) {
+  EXPECT_THAT(plan(cluster_of({30, 10})).why,
+              HasSubstr("shares follow read bandwidth: attention-1 reads 30 GB/s, attention-2 reads 10 GB/s"));
+  EXPECT_THAT(plan(cluster_of({30, 30})).why, testing::Not(HasSubstr("shares follow")));
+}
+
 }  // namespace
 }  // namespace longshore::placement

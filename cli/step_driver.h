@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "runtime/base/random.h"
+#include "runtime/base/result.h"
+#include "workers/compute/compute_node.h"
+
+namespace longshore::cli {
+
+// Drives sequences of random tokens through a compute node, for measurements; times are those of the steps alone, in
+// seconds. Thread: one, which owns the node.
+class StepDriver {
+ public:
+  // `chunk`: tokens of a prefill step, at most the node's rows_max.
+  StepDriver(compute::ComputeNode& node, std::uint32_t chunk) : node_(node), chunk_(chunk) {}
+
+  // Begins `batch` sequences with the next step.
+  void start(std::uint32_t batch, std::uint64_t tokens_expected, std::uint32_t prompt_tokens);
+  // Feeds `tokens` to every sequence, one sequence after the other; seconds of all steps.
+  Result<double> prefill(std::uint32_t tokens);
+  // Waits until holders have every block that they were offered, so that what follows is as remote as the plan says.
+  // Errors: kDeadlineExceeded.
+  Result<void> await_holders();
+  // One token for every sequence, `tokens` times; seconds of each step.
+  Result<std::vector<double>> decode(std::uint32_t tokens);
+  // Releases the sequences.
+  Result<double> finish();
+
+ private:
+  struct Sequence {
+    SequenceId id;
+    std::uint32_t position;
+  };
+
+  StepEntry entry(Sequence& sequence, std::uint32_t tokens, bool sample);
+  Result<double> execute(std::vector<StepEntry> entries);
+
+  compute::ComputeNode& node_;
+  std::uint32_t chunk_;
+  Random random_{1};
+  std::uint64_t last_id_ = 0;
+  std::uint64_t last_step_ = 0;
+  std::vector<Sequence> sequences_;
+  std::vector<SequenceStart> starts_;
+  std::vector<SequenceId> releases_;
+};
+
+}  // namespace longshore::cli
