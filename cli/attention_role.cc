@@ -64,7 +64,7 @@ Error live(const AttentionParts& parts, PlanGeneration& seen) {
               parts.read_bytes_per_second, std::chrono::duration<double>(lease->length).count());
   std::fflush(stdout);
   // A plan asks nothing of this node beforehand: blocks and queries name what they need.
-  const Error end = parts.keeper.keep(*lease, {[&seen] { return seen; },
+  const Error end = parts.keeper.keep(*lease, {[&seen] { return agent::NodeState{seen, std::nullopt, {}}; },
                                                [&](const agent::Orders& orders) {
                                                  if (!orders.prepare) return;
                                                  seen = orders.prepare->generation;

@@ -50,7 +50,7 @@ wire::Hello hello_of(const ComputeFlags& flags, const LoadedModel& model, const 
 }
 
 Result<ComputeParts> make_parts(const ComputeFlags& flags, const agent::ServedModel& served, const LoadedModel& model,
-                                agent::LeaseKeeper& keeper, const Clock& clock) {
+                                agent::LeaseKeeper& keeper, Metrics& metrics, const Clock& clock) {
   ComputeParts parts;
   const Result<Dtype> kv_type = parse_kv_type(served.kv_type);
   if (!kv_type) return kv_type.error();
@@ -75,7 +75,7 @@ Result<ComputeParts> make_parts(const ComputeFlags& flags, const agent::ServedMo
   if (!node) return node.error();
   parts.node = std::move(*node);
   parts.server = std::make_unique<compute::ComputeServer>(*parts.node, hello_of(flags, model, *parts.store),
-                                                          *parts.to_scheduler, [&keeper] { keeper.beat_now(); });
+                                                          *parts.to_scheduler, metrics, [&keeper] { keeper.beat_now(); });
   return parts;
 }
 
@@ -84,7 +84,7 @@ Error hold_lease(const agent::Registration& first, compute::ComputeServer& serve
                  std::atomic<bool>& registered) {
   agent::Registration registration = first;
   for (;;) {
-    registration.generation_seen = server.prepared();
+    registration.generation_seen = server.preparation().seen;
     const Result<agent::Lease> lease = keeper.join(registration);
     if (!lease) return lease.error();
     registered = true;
@@ -93,7 +93,10 @@ Error hold_lease(const agent::Registration& first, compute::ComputeServer& serve
                 static_cast<unsigned long long>(registration.node.memory_bytes),
                 std::chrono::duration<double>(lease->length).count());
     std::fflush(stdout);
-    const Error end = keeper.keep(*lease, {[&server] { return server.prepared(); },
+    const Error end = keeper.keep(*lease, {[&server] {
+                                             const compute::ComputeServer::Preparation now = server.preparation();
+                                             return agent::NodeState{now.prepared, now.refused, now.unreachable};
+                                           },
                                            [&server](const agent::Orders& orders) {
                                              server.on_orders(orders.prepare, orders.attention);
                                            }});
@@ -103,11 +106,11 @@ Error hold_lease(const agent::Registration& first, compute::ComputeServer& serve
   }
 }
 
-Result<void> serve_steps(const ComputeFlags& flags, const LoadedModel& model, double bandwidth, const Clock& clock,
-                         agent::LeaseKeeper& keeper, std::atomic<bool>& registered) {
+Result<void> serve_steps(const ComputeFlags& flags, const LoadedModel& model, double bandwidth, Metrics& metrics,
+                         const Clock& clock, agent::LeaseKeeper& keeper, std::atomic<bool>& registered) {
   const Result<agent::ServedModel> served = keeper.model();
   if (!served) return served.error();
-  Result<ComputeParts> parts = make_parts(flags, *served, model, keeper, clock);
+  Result<ComputeParts> parts = make_parts(flags, *served, model, keeper, metrics, clock);
   if (!parts) return parts.error();
   agent::Registration registration = registration_of(flags.node, NodeRole::kCompute);
   registration.node.address = parts->to_scheduler->address();
@@ -142,7 +145,7 @@ Result<void> compute_steps(const ComputeFlags& flags) {
   if (!admin) return admin.error();
   Result<void> outcome;
   std::thread agent([&] {
-    outcome = serve_steps(flags, *model, *bandwidth, clock, keeper, registered);
+    outcome = serve_steps(flags, *model, *bandwidth, metrics, clock, keeper, registered);
     over = true;
   });
   wait_for_signal([&over] { return over.load(); });

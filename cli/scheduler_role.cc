@@ -111,7 +111,7 @@ Result<void> schedule(const SchedulerFlags& flags) {
   const std::uint64_t block_bytes = served.leaf_bytes / served.layers / served.kv_heads;
   for (std::size_t slot = 0; slot < kComputeNodesMax; ++slot) {
     links.push_back(std::make_unique<service::RemoteComputeLink>(hello_of(served, block_bytes), make_transport, lease,
-                                                                 clock));
+                                                                 metrics, clock));
     slots.push_back(links.back().get());
   }
   service::StepLoopOptions options;

@@ -1,5 +1,7 @@
 #include "scheduler/gateway/control_routes.h"
 
+#include <algorithm>
+#include <boost/json/array.hpp>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -12,6 +14,9 @@ namespace longshore::gateway {
 namespace {
 
 constexpr std::int64_t kIntegerMax = std::numeric_limits<std::int64_t>::max();
+constexpr std::size_t kNameBytesMax = 128;
+constexpr std::size_t kAddressBytesMax = std::size_t{64} << 10;  // UCX: some hundred bytes for each network device
+constexpr std::size_t kNodesMax = 1024;
 
 http::Response ok(JsonWriter& json) { return {.body = json.take()}; }
 
@@ -22,8 +27,57 @@ http::Response refuse(const Error& error) {
   return http::error_response(told);
 }
 
+// All fields are needed: one that is absent is an older or newer node, or not a node.
+void require(FieldReader& fields, std::string_view name) {
+  if (fields.find(name) == nullptr) fields.refuse(name, std::string(name) + " is missing");
+}
+
 std::uint64_t number(FieldReader& fields, std::string_view name, std::int64_t high = kIntegerMax) {
+  require(fields, name);
   return static_cast<std::uint64_t>(fields.integer(name, 0, high).value_or(0));
+}
+
+std::uint32_t number32(FieldReader& fields, std::string_view name) {
+  return static_cast<std::uint32_t>(number(fields, name, std::numeric_limits<std::uint32_t>::max()));
+}
+
+// Ends up in logs, plans and metric labels.
+std::string node_name(FieldReader& fields) {
+  require(fields, "name");
+  std::string name = fields.string("name");
+  const auto is_legal = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  };
+  if (name.empty() || name.size() > kNameBytesMax || !std::ranges::all_of(name, is_legal))
+    fields.refuse("name", "name must be 1 to " + std::to_string(kNameBytesMax) + " letters, digits, '.', '_' or '-'");
+  return name;
+}
+
+std::string text(FieldReader& fields, std::string_view name, std::size_t bytes_max) {
+  require(fields, name);
+  std::string text = fields.string(name);
+  if (text.empty() || text.size() > bytes_max)
+    fields.refuse(name, std::string(name) + " has " + std::to_string(text.size()) + " bytes; it must have 1 to " +
+                            std::to_string(bytes_max));
+  return text;
+}
+
+std::vector<NodeId> node_list(FieldReader& fields, std::string_view name) {
+  std::vector<NodeId> nodes;
+  const boost::json::value* value = fields.find(name);
+  const auto refuse = [&] {
+    fields.refuse(name, std::string(name) + " must be an array of at most " + std::to_string(kNodesMax) + " node ids");
+  };
+  if (value == nullptr || !value->is_array() || value->get_array().size() > kNodesMax) {
+    refuse();
+    return nodes;
+  }
+  for (const boost::json::value& element : value->get_array()) {
+    boost::json::error_code error;
+    nodes.push_back(NodeId{element.to_number<std::uint32_t>(error)});
+    if (error) refuse();
+  }
+  return nodes;
 }
 
 std::int64_t milliseconds(Duration duration) {
@@ -80,17 +134,17 @@ http::Response join(service::ControlService& control, FieldReader& fields) {
   const std::string role = fields.string("role");
   if (role != "compute" && role != "attention") fields.refuse("role", "role must be compute or attention");
   node.role = role == "compute" ? NodeRole::kCompute : NodeRole::kAttention;
-  node.name = fields.string("name");
-  node.address = fields.string("address");
+  node.name = node_name(fields);
+  node.address = text(fields, "address", kAddressBytesMax);
   node.memory_bytes = number(fields, "memory_bytes");
-  node.read_bytes_per_second = fields.number("read_bytes_per_second", 0, 0, 1e18f);
+  require(fields, "read_bytes_per_second");
+  node.read_bytes_per_second = fields.number("read_bytes_per_second", 0, 1, 1e18f);
   node.threads = static_cast<unsigned>(number(fields, "threads", 65536));
   const std::optional<Sha256> model = sha256_from_hex(fields.string("model"));
   if (!model) fields.refuse("model", "model must be a SHA-256 of 64 hexadecimal digits");
   else registration.agreement.model = *model;
-  constexpr std::int64_t kVersionMax = std::numeric_limits<std::uint32_t>::max();
-  registration.agreement.numerics_version = static_cast<std::uint32_t>(number(fields, "numerics_version", kVersionMax));
-  registration.agreement.wire_version = static_cast<std::uint32_t>(number(fields, "wire_version", kVersionMax));
+  registration.agreement.numerics_version = number32(fields, "numerics_version");
+  registration.agreement.wire_version = number32(fields, "wire_version");
   registration.generation_seen = PlanGeneration{number(fields, "generation_seen")};
   if (fields.error()) return http::error_response(*fields.error());
   const Result<cluster::Lease> lease = control.join(registration);
@@ -104,9 +158,7 @@ http::Response join(service::ControlService& control, FieldReader& fields) {
   return ok(json);
 }
 
-NodeId node_of(FieldReader& fields) {
-  return NodeId{static_cast<std::uint32_t>(number(fields, "node", std::numeric_limits<std::uint32_t>::max()))};
-}
+NodeId node_of(FieldReader& fields) { return NodeId{number32(fields, "node")}; }
 
 void write_plan(JsonWriter& json, const PlacementPlan& plan) {
   json.begin_object();
@@ -125,7 +177,8 @@ http::Response heartbeat(service::ControlService& control, FieldReader& fields) 
   beat.node = node_of(fields);
   beat.epoch = cluster::RegistrationEpoch{number(fields, "epoch")};
   beat.prepared = PlanGeneration{number(fields, "prepared")};
-  if (fields.find("refused") != nullptr) beat.refused = PlanGeneration{number(fields, "refused")};
+  if (fields.find("refused") != nullptr)
+    beat.refused = {PlanGeneration{number(fields, "refused")}, node_list(fields, "unreachable")};
   if (fields.error()) return http::error_response(*fields.error());
   const Result<service::Orders> orders = control.heartbeat(beat);
   if (!orders) return refuse(orders.error());

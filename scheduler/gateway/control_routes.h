@@ -12,9 +12,10 @@ namespace longshore::gateway {
 //   GET  /members    who is in, and the current plan
 //   POST /register   {role, name, address, memory_bytes, read_bytes_per_second, threads, model, numerics_version,
 //                    wire_version, generation_seen} -> {node, epoch, lease_ms}; 412 naming what differs
-//   POST /heartbeat  {node, epoch, prepared, refused?} -> {prepare?: {generation, holders}, attention: [...]};
+//   POST /heartbeat  {node, epoch, prepared, refused?, unreachable?} -> {prepare?: {generation, holders}, attention: [...]};
 //                    409: the lease is over
 //   POST /leave      {node, epoch}
+// A body with a field that is absent, of another kind or out of range is answered 400, naming the field.
 // `control` outlives the routes' server.
 std::vector<http::Route> control_routes(service::ControlService& control);
 

@@ -36,7 +36,7 @@ struct Heartbeat {
   NodeId node;
   cluster::RegistrationEpoch epoch;
   PlanGeneration prepared;              // the newest plan that it could switch to; 0: none
-  std::optional<PlanGeneration> refused;
+  std::optional<cluster::ClusterControl::Refusal> refused;
 };
 
 // What it is told. State, not events, so that an answer that gets lost costs nothing.
@@ -80,7 +80,7 @@ class ControlService {
   Result<PlacementPlan> make_plan(const std::vector<NodeDescriptor>& members, PlanGeneration generation);
   void carry_out(const cluster::ClusterActions& actions);
   void switch_plan();
-  void give_slot(const NodeDescriptor& node);
+  void give_slot(const NodeDescriptor& node, std::uint64_t leaves_elsewhere);
   void run();
 
   const Options options_;

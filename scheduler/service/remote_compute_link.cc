@@ -10,8 +10,12 @@
 namespace longshore::service {
 
 RemoteComputeLink::RemoteComputeLink(wire::Hello hello, MakeTransport make_transport,
-                                     std::chrono::milliseconds hello_max, const Clock& clock)
-    : hello_(std::move(hello)), make_transport_(std::move(make_transport)), hello_max_(hello_max), clock_(clock) {}
+                                     std::chrono::milliseconds hello_max, Metrics& metrics, const Clock& clock)
+    : hello_(std::move(hello)),
+      make_transport_(std::move(make_transport)),
+      hello_max_(hello_max),
+      metrics_(metrics),
+      clock_(clock) {}
 
 void RemoteComputeLink::set_node(const std::string& address, std::uint64_t leaves) {
   std::lock_guard lock(mutex_);
@@ -58,6 +62,7 @@ Result<StepOutcome> RemoteComputeLink::wait(std::chrono::milliseconds timeout) {
     transport_->progress(*this);
     if (outcome_) {
       in_flight_.reset();
+      link_metrics_->update(transport_->counters(*peer_));
       return *std::exchange(outcome_, std::nullopt);
     }
     if (lost_) return disconnect(*lost_);
@@ -99,12 +104,15 @@ Result<void> RemoteComputeLink::await_hello(TimePoint deadline) {
   }
   const wire::HelloReply reply = *std::exchange(greeted_, std::nullopt);
   if (reply.error) return *reply.error;
+  link_metrics_.emplace(metrics_, reply.hello.node);
   log::info("steps go to {}", reply.hello.node);
   return {};
 }
 
 // Whatever the cause, to the step loop the node is unavailable.
 Error RemoteComputeLink::disconnect(Error error) {
+  if (link_metrics_) link_metrics_->update(transport_->counters(*peer_));
+  link_metrics_.reset();
   if (peer_) transport_->close(*peer_);
   peer_.reset();
   lost_.reset();

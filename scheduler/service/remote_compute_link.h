@@ -9,7 +9,9 @@
 #include <string>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/metrics.h"
 #include "scheduler/service/compute_link.h"
+#include "transport/link_metrics.h"
 #include "transport/transport.h"
 #include "transport/wire/session_messages.h"
 
@@ -22,9 +24,10 @@ using MakeTransport = std::function<Result<std::unique_ptr<transport::Transport>
 // Thread: submit and wait on one, the slot's step thread, which owns the transport; the rest is thread-safe.
 class RemoteComputeLink final : public ComputeLink, private transport::Receiver {
  public:
-  // The transport is made with the first connection. `hello_max`: for a node to answer a Hello. `clock` outlives it.
+  // The transport is made with the first connection. `hello_max`: for a node to answer a Hello. `metrics` and `clock`
+  // outlive it.
   RemoteComputeLink(wire::Hello hello, MakeTransport make_transport, std::chrono::milliseconds hello_max,
-                    const Clock& clock);
+                    Metrics& metrics, const Clock& clock);
   ~RemoteComputeLink() override = default;
 
   // The node of this slot from here on; at the address it had, only its room changes.
@@ -51,6 +54,7 @@ class RemoteComputeLink final : public ComputeLink, private transport::Receiver 
   wire::Hello hello_;
   const MakeTransport make_transport_;
   const std::chrono::milliseconds hello_max_;
+  Metrics& metrics_;
   const Clock& clock_;
   std::atomic<std::uint64_t> leaves_{0};
   mutable std::mutex mutex_;                        // guards node_, and the transport against its making and wake
@@ -59,6 +63,7 @@ class RemoteComputeLink final : public ComputeLink, private transport::Receiver 
 
   // Of the step thread.
   std::optional<transport::PeerId> peer_;
+  std::optional<transport::LinkMetrics> link_metrics_;
   std::uint64_t life_ = 0;                          // of the node that peer_ is
   std::optional<Error> lost_;
   std::optional<wire::HelloReply> greeted_;

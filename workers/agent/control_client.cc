@@ -188,8 +188,14 @@ Result<Lease> ControlClient::join(const Registration& registration) {
   return lease;
 }
 
-Result<Orders> ControlClient::heartbeat(const Lease& lease, PlanGeneration prepared) {
-  const json::object body{{"node", lease.node.value}, {"epoch", lease.epoch}, {"prepared", prepared.value}};
+Result<Orders> ControlClient::heartbeat(const Lease& lease, const NodeState& state) {
+  json::object body{{"node", lease.node.value}, {"epoch", lease.epoch}, {"prepared", state.prepared.value}};
+  if (state.refused) {
+    json::array unreachable;
+    for (const NodeId node : state.unreachable) unreachable.push_back(node.value);
+    body["refused"] = state.refused->value;
+    body["unreachable"] = std::move(unreachable);
+  }
   const Result<json::object> reply = exchange(state_->client, "POST", "/heartbeat", json::serialize(body));
   if (!reply) return reply.error();
   Orders orders;

@@ -39,6 +39,13 @@ struct Lease {
   std::chrono::milliseconds length{};
 };
 
+// What a node says of itself with each heartbeat.
+struct NodeState {
+  PlanGeneration prepared;                // the newest plan that it could switch to; 0: none
+  std::optional<PlanGeneration> refused;  // a newer plan that it cannot prepare
+  std::vector<NodeId> unreachable;        // for want of these nodes
+};
+
 // What a heartbeat brings back; scheduler/gateway/control_routes.h has the formats.
 struct Orders {
   std::shared_ptr<const PlacementPlan> prepare;  // null: nothing
@@ -58,7 +65,7 @@ class ControlClient {
 
   Result<ServedModel> model();
   Result<Lease> join(const Registration& registration);
-  Result<Orders> heartbeat(const Lease& lease, PlanGeneration prepared);
+  Result<Orders> heartbeat(const Lease& lease, const NodeState& state);
   Result<void> leave(const Lease& lease);
   // Ends the request in progress, if there is one.
   void cancel();

@@ -26,7 +26,7 @@ class LeaseKeeper {
   Result<Lease> join(const Registration& registration);
 
   struct Handlers {
-    std::function<PlanGeneration()> prepared;  // the newest plan that the node could switch to
+    std::function<NodeState()> state;
     std::function<void(const Orders&)> on_orders;
   };
   // Beats every fifth of the lease. Returns kAborted when the lease is over, kCancelled when stopped (it has left then).

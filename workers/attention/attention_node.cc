@@ -20,6 +20,7 @@ AttentionNode::AttentionNode(std::string name, NodeId id, const ServedModel& mod
       transport_(transport),
       held_(store, model.layers, model.kv_heads),
       scratch_(pool.threads()),
+      metrics_(metrics),
       queries_(metrics.counter("longshore_attention_queries_total", "Attention queries answered", {{"node", name_}})),
       bytes_read_(metrics.counter("longshore_attention_kv_read_bytes_total", "Bytes of KV that queries attended over",
                                   {{"node", name_}})),
@@ -42,7 +43,7 @@ void AttentionNode::run() {
     progress();
     transport_.wait(std::chrono::milliseconds(100));
   }
-  for (const auto& [peer, hello] : peers_)
+  for (const auto& [peer, link] : peers_)
     send(peer, wire::encode(wire::ShutDown{name_ + " stops"}, transport_.messages()));
   transport_.progress(*this);
 }
@@ -55,10 +56,11 @@ void AttentionNode::stop() {
 void AttentionNode::progress() {
   transport_.progress(*this);
   finish_pulls();
-  publish_holding();
+  publish();
 }
 
-void AttentionNode::publish_holding() {
+void AttentionNode::publish() {
+  for (auto& [peer, link] : peers_) link.update(transport_.counters(peer));
   blocks_held_.set(static_cast<double>(held_.blocks()));
   std::lock_guard lock(holding_mutex_);
   holding_ = {held_.sequences(), held_.leaves(), held_.blocks()};
@@ -136,7 +138,7 @@ void AttentionNode::on_hello(transport::PeerId peer, std::span<const std::byte> 
   reply.hello.kv_heads = model_.kv_heads;
   reply.hello.head_dim = model_.head_dim;
   if (const Result<void> agreed = wire::check_agreement(reply.hello, *theirs); !agreed) reply.error = agreed.error();
-  else peers_[peer] = *theirs;
+  else peers_.try_emplace(peer, metrics_, theirs->node);
   send(peer, wire::encode(reply, transport_.messages()));
 }
 

@@ -15,6 +15,7 @@
 #include "runtime/base/thread_pool.h"
 #include "runtime/kernels/isa.h"
 #include "runtime/kv/kv_store.h"
+#include "transport/link_metrics.h"
 #include "transport/transport.h"
 #include "transport/wire/attention_messages.h"
 #include "transport/wire/block_messages.h"
@@ -90,7 +91,7 @@ class AttentionNode final : public transport::Receiver {
   void attend(const wire::AttentionQuery& query, std::vector<std::optional<Error>>& errors);
   transport::Message reply(const wire::AttentionQuery& query, const std::vector<std::optional<Error>>& errors);
   void send(transport::PeerId peer, transport::Message message);
-  void publish_holding();
+  void publish();
 
   std::string name_;
   NodeId id_;
@@ -100,7 +101,7 @@ class AttentionNode final : public transport::Receiver {
   kv::KvStore& store_;
   transport::Transport& transport_;
   HeldSequences held_;
-  std::map<transport::PeerId, wire::Hello> peers_;  // that have said hello and agree
+  std::map<transport::PeerId, transport::LinkMetrics> peers_;  // that have said hello and agree
   std::list<Pull> pulls_;
   std::vector<attention::AttendScratch> scratch_;  // [threads]
   std::vector<std::vector<Answer>> answers_;       // [items][heads]
@@ -108,6 +109,7 @@ class AttentionNode final : public transport::Receiver {
   mutable std::mutex holding_mutex_;
   Holding holding_;  // guarded by holding_mutex_
 
+  Metrics& metrics_;
   Counter& queries_;
   Counter& bytes_read_;
   Counter& blocks_in_;

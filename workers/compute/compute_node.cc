@@ -83,6 +83,15 @@ Result<void> ComputeNode::connect(const NodeDescriptor& node) {
   return holders_->connect(node, options_.reply_deadline);
 }
 
+Result<void> ComputeNode::meet(const NodeDescriptor& node) {
+  CHECK(holders_ != nullptr) << "a compute node without a transport meets nobody";
+  return holders_->meet(node, options_.reply_deadline);
+}
+
+std::vector<Holders::Met> ComputeNode::take_met() {
+  return holders_ == nullptr ? std::vector<Holders::Met>() : holders_->take_met();
+}
+
 void ComputeNode::lose(NodeId node) {
   if (holders_ == nullptr) return;
   holders_->lose(node);

@@ -47,8 +47,12 @@ class ComputeNode {
                                                      const ComputeOptions& options, const Clock& clock);
   ~ComputeNode();
 
-  // Meets an attention node that plans may name from here on. Errors: those of Holders::connect.
+  // Meets an attention node that plans may name from here on, and waits for it. Errors: those of Holders::connect.
   Result<void> connect(const NodeDescriptor& node);
+  // Likewise without waiting; take_met tells how it ended. Silence ends it after the reply deadline.
+  Result<void> meet(const NodeDescriptor& node);
+  std::vector<Holders::Met> take_met();
+  bool knows(NodeId node) const { return holders_ != nullptr && holders_->knows(node); }
   bool is_connected(NodeId node) const { return holders_ != nullptr && holders_->is_connected(node); }
   // The cluster has given the node up: what it held is lost, and it is not listened to any more.
   void lose(NodeId node);
@@ -75,6 +79,9 @@ class ComputeNode {
   // Blocks of full leaves that wait for a holder's answer.
   std::size_t open_offers() const { return push_ ? push_->open_offers() : 0; }
   std::size_t sequences() const { return sequences_.size(); }
+  const kv::KvStore& store() const { return store_; }
+  // The connections to attention nodes that there are now.
+  std::vector<Holders::Link> links() const { return holders_ ? holders_->links() : std::vector<Holders::Link>(); }
 
  private:
   struct Running {  // a sequence and what sampling needs of it
