@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "cli/admin_server.h"
+#include "cli/listen_flags.h"
 #include "runtime/base/result.h"
 #include "runtime/base/thread_pool.h"
 #include "workers/agent/control_client.h"
@@ -19,7 +19,8 @@ struct NodeFlags {
   std::string isa = "auto";
   std::string read_bandwidth;  // empty: measured
   std::string ucx_tls;
-  AdminFlags admin;
+  ListenFlags listen;
+  std::uint16_t admin_port = 0;
 };
 void add_node_flags(CLI::App& app, NodeFlags& flags, const std::string& role);
 

@@ -16,6 +16,7 @@ namespace {
 constexpr std::int64_t kIntegerMax = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t kNameBytesMax = 128;
 constexpr std::size_t kAddressBytesMax = std::size_t{64} << 10;  // UCX: some hundred bytes for each network device
+constexpr std::size_t kAdminBytesMax = 300;                      // a DNS name and a port
 constexpr std::size_t kNodesMax = 1024;
 
 http::Response ok(JsonWriter& json) { return {.body = json.take()}; }
@@ -119,6 +120,7 @@ http::Response members(const service::ControlService& control) {
     json.key("node").number(std::int64_t{node.id.value});
     json.key("role").string(node.role == NodeRole::kCompute ? "compute" : "attention");
     json.key("name").string(node.name);
+    json.key("admin").string(node.admin);
     json.key("memory_bytes").number(static_cast<std::int64_t>(node.memory_bytes));
     json.key("read_bytes_per_second").number(node.read_bytes_per_second);
     json.key("threads").number(std::int64_t{node.threads});
@@ -136,6 +138,7 @@ http::Response join(service::ControlService& control, FieldReader& fields) {
   node.role = role == "compute" ? NodeRole::kCompute : NodeRole::kAttention;
   node.name = node_name(fields);
   node.address = text(fields, "address", kAddressBytesMax);
+  node.admin = text(fields, "admin", kAdminBytesMax);
   node.memory_bytes = number(fields, "memory_bytes");
   require(fields, "read_bytes_per_second");
   node.read_bytes_per_second = fields.number("read_bytes_per_second", 0, 1, 1e18f);

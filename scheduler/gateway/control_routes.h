@@ -10,7 +10,7 @@ namespace longshore::gateway {
 // The control plane as HTTP and JSON, for a port of its own in a trusted network:
 //   GET  /model      what a node must know of the model
 //   GET  /members    who is in, and the current plan
-//   POST /register   {role, name, address, memory_bytes, read_bytes_per_second, threads, model, numerics_version,
+//   POST /register   {role, name, address, admin, memory_bytes, read_bytes_per_second, threads, model, numerics_version,
 //                    wire_version, generation_seen} -> {node, epoch, lease_ms}; 412 naming what differs
 //   POST /heartbeat  {node, epoch, prepared, refused?, unreachable?} -> {prepare?: {generation, holders}, attention: [...]};
 //                    409: the lease is over

@@ -170,6 +170,7 @@ Result<Lease> ControlClient::join(const Registration& registration) {
   const json::object body{{"role", node.role == NodeRole::kCompute ? "compute" : "attention"},
                           {"name", node.name},
                           {"address", node.address},
+                          {"admin", node.admin},
                           {"memory_bytes", node.memory_bytes},
                           {"read_bytes_per_second", node.read_bytes_per_second},
                           {"threads", node.threads},

@@ -24,6 +24,7 @@ struct ServedModel {
   std::string kv_type;
   std::uint32_t rows_max = 0;  // tokens of one step
   std::chrono::milliseconds lease{};
+  bool operator==(const ServedModel&) const = default;
 };
 
 struct Registration {

@@ -174,9 +174,9 @@ class Cluster:
         self.processes.append(process)
         return process
 
-    def scheduler(self):
+    def scheduler(self, *arguments):
         process = self.start("scheduler", "scheduler", MODEL, "--port", self.port, "--control-port", self.control,
-                             "--lease", LEASE, "--drain-seconds", 20)
+                             "--lease", LEASE, "--drain-seconds", 20, *arguments)
         process.admin = self.port
         return process
 

@@ -11,7 +11,7 @@ HELD = "longshore_kv_blocks_used"
 RUN_AGAIN = "longshore_recomputed_tokens_total"
 
 
-class RolesTest(ClusterTest):
+class NodesTest(ClusterTest):
     requests = [(PROMPT, 150), (PROMPT[:2500] + " And so it began:", 150), (PROMPT, 20)]
 
     @classmethod
