@@ -8,7 +8,7 @@
 
 namespace longshore::cli {
 
-Result<std::unique_ptr<http::HttpServer>> serve_admin(const AdminFlags& flags, const std::string& model,
+Result<std::unique_ptr<http::HttpServer>> serve_admin(const std::string& host, std::uint16_t port, const std::string& model,
                                                       Metrics& metrics, const Clock& clock,
                                                       std::function<Result<void>()> ready) {
   http::AdminOptions admin;
@@ -18,8 +18,8 @@ Result<std::unique_ptr<http::HttpServer>> serve_admin(const AdminFlags& flags, c
   admin.probe_period = Duration::zero();  // these probes cost nothing
   http::HttpServerOptions options;
   options.name = "admin";
-  options.host = flags.host;
-  options.port = flags.port;
+  options.host = host;
+  options.port = port;
   return http::HttpServer::create(options, http::admin_routes(std::move(admin), metrics, clock, std::move(ready)),
                                   metrics);
 }

@@ -12,13 +12,9 @@
 
 namespace longshore::cli {
 
-struct AdminFlags {
-  std::string host = "127.0.0.1";
-  std::uint16_t port = 0;  // 0: any free one
-};
-
-// The admin port of a role. `ready` says why the role does not serve now. Errors: those of HttpServer::create.
-Result<std::unique_ptr<http::HttpServer>> serve_admin(const AdminFlags& flags, const std::string& model,
+// The admin port of a role; port 0: any free one. `ready` says why the role does not serve now.
+// Errors: those of HttpServer::create.
+Result<std::unique_ptr<http::HttpServer>> serve_admin(const std::string& host, std::uint16_t port, const std::string& model,
                                                       Metrics& metrics, const Clock& clock,
                                                       std::function<Result<void>()> ready);
 

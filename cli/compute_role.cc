@@ -1,5 +1,6 @@
 // `longshore compute`: a node with the weights, which runs a scheduler's steps.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -36,6 +37,7 @@ struct ComputeParts {
   std::unique_ptr<transport::Transport> to_attention, to_scheduler;
   std::unique_ptr<compute::ComputeNode> node;
   std::unique_ptr<compute::ComputeServer> server;
+  NodeDescriptor measured;  // what it takes here, for the planner
 };
 
 wire::Hello hello_of(const ComputeFlags& flags, const LoadedModel& model, const kv::KvStore& store) {
@@ -51,8 +53,21 @@ wire::Hello hello_of(const ComputeFlags& flags, const LoadedModel& model, const 
   return hello;
 }
 
-Result<ComputeParts> make_parts(const ComputeFlags& flags, const agent::ServedModel& served, const LoadedModel& model,
-                                agent::LeaseKeeper& keeper, Metrics& metrics, const Clock& clock) {
+// What all lives of the process have in common.
+struct ComputeProcess {
+  const ComputeFlags& flags;
+  const ListenAddress& listen;
+  std::string admin;  // as others are told
+  const LoadedModel& model;
+  agent::LeaseKeeper& keeper;
+  Metrics& metrics;
+  const Clock& clock;
+  std::atomic<bool>& registered;
+};
+
+Result<ComputeParts> make_parts(const ComputeProcess& process, const agent::ServedModel& served) {
+  const ComputeFlags& flags = process.flags;
+  const LoadedModel& model = process.model;
   ComputeParts parts;
   const Result<Dtype> kv_type = parse_kv_type(served.kv_type);
   if (!kv_type) return kv_type.error();
@@ -63,6 +78,7 @@ Result<ComputeParts> make_parts(const ComputeFlags& flags, const agent::ServedMo
   parts.store = std::move(*store);
   transport::UcxOptions ucx;
   ucx.tls = flags.node.ucx_tls;
+  ucx.net_devices = process.listen.device;
   for (auto* transport : {&parts.to_attention, &parts.to_scheduler}) {
     Result<std::unique_ptr<transport::Transport>> made = transport::create_ucx_transport(ucx);
     if (!made) return made.error();
@@ -73,77 +89,107 @@ Result<ComputeParts> make_parts(const ComputeFlags& flags, const agent::ServedMo
   options.reply_deadline = served.lease;
   options.name = flags.node.name;
   Result<std::unique_ptr<compute::ComputeNode>> node = compute::ComputeNode::create(
-      *model.decoder, *parts.store, model.file->sha256(), parts.to_attention.get(), options, metrics, clock);
+      *model.decoder, *parts.store, model.file->sha256(), parts.to_attention.get(), options, process.metrics,
+      process.clock);
   if (!node) return node.error();
   parts.node = std::move(*node);
   parts.server = std::make_unique<compute::ComputeServer>(*parts.node, hello_of(flags, model, *parts.store),
-                                                          *parts.to_scheduler, metrics, [&keeper] { keeper.beat_now(); });
+                                                          *parts.to_scheduler, process.metrics,
+                                                          [keeper = &process.keeper] { keeper->beat_now(); });
   return parts;
 }
 
-// Registers again and again until the node is stopped or refused.
-Error hold_lease(const agent::Registration& first, compute::ComputeServer& server, agent::LeaseKeeper& keeper,
-                 std::atomic<bool>& registered) {
-  agent::Registration registration = first;
+agent::Registration registration_of(const ComputeProcess& process, const ComputeParts& parts) {
+  agent::Registration registration = registration_of(process.flags.node, NodeRole::kCompute);
+  registration.node.address = parts.to_scheduler->address();
+  registration.node.admin = process.admin;
+  registration.node.memory_bytes = parts.store->memory().size();
+  registration.node.read_bytes_per_second = parts.measured.read_bytes_per_second;
+  registration.node.query_seconds = parts.measured.query_seconds;
+  registration.node.step_seconds = parts.measured.step_seconds;
+  registration.node.row_seconds = parts.measured.row_seconds;
+  registration.node.cores = parts.measured.cores;
+  registration.node.threads = parts.measured.threads;
+  registration.model = process.model.file->sha256();
+  return registration;
+}
+
+void print_ready(const agent::Registration& registration, const agent::Lease& lease) {
+  std::printf("ready node=%u name=%s model=%s kv_memory_bytes=%llu lease=%.3gs admin=%s\n", lease.node.value,
+              registration.node.name.c_str(), to_hex(registration.model).substr(0, 12).c_str(),
+              static_cast<unsigned long long>(registration.node.memory_bytes),
+              std::chrono::duration<double>(lease.length).count(), registration.node.admin.c_str());
+  std::fflush(stdout);
+}
+
+// Registers again and again until the node is stopped or refused, or (kAborted) the scheduler serves something else.
+Error hold_lease(const ComputeProcess& process, const agent::ServedModel& served, ComputeParts& parts,
+                 PlanGeneration& seen) {
+  agent::Registration registration = registration_of(process, parts);
+  compute::ComputeServer& server = *parts.server;
   for (;;) {
-    registration.generation_seen = server.prepared();
-    const Result<agent::Lease> lease = keeper.join(registration);
+    registration.generation_seen = seen;
+    const Result<agent::Lease> lease = process.keeper.join(registration);
     if (!lease) return lease.error();
-    registered = true;
-    std::printf("ready node=%u name=%s model=%s kv_memory_bytes=%llu lease=%.3gs\n", lease->node.value,
-                registration.node.name.c_str(), to_hex(registration.model).substr(0, 12).c_str(),
-                static_cast<unsigned long long>(registration.node.memory_bytes),
-                std::chrono::duration<double>(lease->length).count());
-    std::fflush(stdout);
-    const Error end = keeper.keep(*lease, {[&server] { return server.prepared(); },
-                                           [&server](const agent::Orders& orders) {
-                                             server.on_orders(orders.prepare, orders.attention);
-                                           },
-                                           [&server] { return server.links(); }});
-    registered = false;
+    process.registered = true;
+    print_ready(registration, *lease);
+    const auto state = [&server] {
+      const compute::ComputeServer::Preparation now = server.preparation();
+      return agent::NodeState{now.prepared, now.refused, now.unreachable, server.links()};
+    };
+    const auto on_orders = [&server](const agent::Orders& orders) { server.on_orders(orders.prepare, orders.attention); };
+    const Error end = process.keeper.keep(*lease, {state, on_orders});
+    process.registered = false;
+    seen = std::max(seen, server.preparation().seen);
     if (end.code != ErrorCode::kAborted) return end;
     log::warn("{}: registering again", end.message);
+    const Result<agent::ServedModel> now = process.keeper.model();
+    if (!now) return now.error();
+    if (*now != served) return make_error(ErrorCode::kAborted, "the scheduler serves with other options now");
   }
 }
 
 // What a decode step and attention take here, before there are any to serve.
-Result<void> measure(const ComputeFlags& flags, const LoadedModel& model, std::uint32_t rows_max, ComputeParts& parts,
-                     NodeDescriptor& node) {
+Result<void> measure(const ComputeProcess& process, const agent::ServedModel& served, ComputeParts& parts) {
+  const LoadedModel& model = process.model;
   const model::ModelConfig& config = model.config();
-  if (Result<void> done = measure_attention(flags.node, attention::attention_kernels(model.decoder->kernels().isa),
+  if (Result<void> done = measure_attention(process.flags.node,
+                                            attention::attention_kernels(model.decoder->kernels().isa),
                                             {parts.store->layout(), config.group(), 0, config.attention_softcap},
-                                            config.kv_heads, *model.pool, node);
+                                            config.kv_heads, *model.pool, parts.measured);
       !done)
     return done;
   const std::uint32_t leaves = parts.store->capacity() / (config.layers * config.kv_heads);
   const Result<compute::DecodeRate> decode =
-      compute::decode_rate(*parts.node, std::min(leaves, rows_max), std::chrono::milliseconds(200));
+      compute::decode_rate(*parts.node, std::min(leaves, served.rows_max), std::chrono::milliseconds(200));
   if (!decode) return decode.error();
-  node.step_seconds = decode->step_seconds;
-  node.row_seconds = decode->row_seconds;
+  parts.measured.step_seconds = decode->step_seconds;
+  parts.measured.row_seconds = decode->row_seconds;
   return {};
 }
 
-Result<void> serve_steps(const ComputeFlags& flags, const LoadedModel& model, Metrics& metrics, const Clock& clock,
-                         agent::LeaseKeeper& keeper, std::atomic<bool>& registered) {
-  const Result<agent::ServedModel> served = keeper.model();
-  if (!served) return served.error();
-  Result<ComputeParts> parts = make_parts(flags, *served, model, keeper, metrics, clock);
-  if (!parts) return parts.error();
-  agent::Registration registration = registration_of(flags.node, NodeRole::kCompute);
-  registration.node.address = parts->to_scheduler->address();
-  registration.node.memory_bytes = parts->store->memory().size();
-  registration.model = model.file->sha256();
-  if (Result<void> measured = measure(flags, model, served->rows_max, *parts, registration.node); !measured) return measured;
-  std::thread serving([&parts] { parts->server->run(); });
-  const Error end = hold_lease(registration, *parts->server, keeper, registered);
-  parts->server->stop();
-  serving.join();
-  return end;
+Result<void> serve_steps(const ComputeProcess& process) {
+  PlanGeneration seen{0};
+  for (;;) {
+    const Result<agent::ServedModel> served = process.keeper.model();
+    if (!served) return served.error();
+    Result<ComputeParts> parts = make_parts(process, *served);
+    if (!parts) return parts.error();
+    if (Result<void> measured = measure(process, *served, *parts); !measured) return measured;
+    std::thread serving([&parts] { parts->server->run(); });
+    const Error end = hold_lease(process, *served, *parts, seen);
+    parts->server->stop();
+    serving.join();
+    if (end.code != ErrorCode::kAborted) return end;
+    log::warn("{}: beginning anew", end.message);
+  }
 }
 
 Result<void> compute_steps(const ComputeFlags& flags) {
   block_signals();
+  if (Result<void> checked = check(flags.node); !checked) return checked;
+  const Result<ListenAddress> listen = parse(flags.node.listen);
+  if (!listen) return listen.error();
   const Result<kernels::Isa> isa = kernels::parse_isa(flags.node.isa);
   if (!isa) return isa.error();
   Result<std::unique_ptr<agent::ControlClient>> client = agent::ControlClient::create(flags.node.scheduler);
@@ -156,11 +202,14 @@ Result<void> compute_steps(const ComputeFlags& flags) {
   agent::LeaseKeeper keeper(**client);
   std::atomic<bool> registered{false}, over{false};
   Result<std::unique_ptr<http::HttpServer>> admin =
-      serve_admin(flags.node.admin, model->name, metrics, clock, [&registered] { return ready_if(registered); });
+      serve_admin(listen->host, flags.node.admin_port, model->name, metrics, clock,
+                  [&registered] { return ready_if(registered); });
   if (!admin) return admin.error();
+  const ComputeProcess process{flags,  *listen, listen->advertise((*admin)->port()), *model, keeper, metrics,
+                               clock, registered};
   Result<void> outcome;
   std::thread agent([&] {
-    outcome = serve_steps(flags, *model, metrics, clock, keeper, registered);
+    outcome = serve_steps(process);
     over = true;
   });
   wait_for_signal([&over] { return over.load(); });

@@ -5,6 +5,7 @@
 
 #include "cli/embedded_cluster.h"
 #include "scheduler/service/compute_link.h"
+#include "workers/compute/compute_metrics.h"
 
 namespace longshore::cli {
 
@@ -12,7 +13,8 @@ namespace longshore::cli {
 // One thread.
 class LocalComputeLink final : public service::ComputeLink {
  public:
-  explicit LocalComputeLink(EmbeddedCluster& cluster) : cluster_(cluster) {}
+  LocalComputeLink(EmbeddedCluster& cluster, Metrics& metrics)
+      : cluster_(cluster), metrics_(metrics, "compute-0", compute::CountSteps::kNo) {}
 
   Result<void> submit(StepBatch batch) override {
     batch_ = std::move(batch);
@@ -21,12 +23,14 @@ class LocalComputeLink final : public service::ComputeLink {
   Result<StepOutcome> wait(std::chrono::milliseconds) override {
     if (!batch_) return make_error(ErrorCode::kInternal, "no step was submitted");
     StepOutcome outcome = cluster_.compute().execute(*std::exchange(batch_, std::nullopt));
+    metrics_.observe(cluster_.compute());
     return outcome;
   }
   std::uint64_t kv_leaf_capacity() const override { return cluster_.kv_leaf_capacity(); }
 
  private:
   EmbeddedCluster& cluster_;
+  compute::ComputeMetrics metrics_;
   std::optional<StepBatch> batch_;
 };
 

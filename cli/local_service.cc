@@ -16,7 +16,7 @@ Result<std::unique_ptr<LocalService>> LocalService::create(const ClusterFlags& f
       EmbeddedCluster::create(local->model_, parsed->options, local->metrics_, local->clock_);
   if (!cluster) return cluster.error();
   local->cluster_ = std::move(*cluster);
-  local->link_ = std::make_unique<LocalComputeLink>(*local->cluster_);
+  local->link_ = std::make_unique<LocalComputeLink>(*local->cluster_, local->metrics_);
 
   service::StepLoopOptions options;
   options.batcher.max_sequences = parsed->options.max_sequences;

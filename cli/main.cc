@@ -1,9 +1,11 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/config_file.h"
 #include "cli/version.h"
 #include "runtime/base/log.h"
 
@@ -22,7 +24,10 @@ int run(int argc, char** argv) {
   program.name("longshore");
   program.set_version_flag("--version", std::string(kVersion));
   program.require_subcommand(1);
-  program.set_config("--config", "", "TOML file with flags as keys, in a section named after the command");
+  program.set_config("--config", "", "TOML file with flags as keys, in a section named after the command")
+      ->envname("LONGSHORE_CONFIG");
+  const auto config = std::make_shared<ConfigFile>(program);
+  program.config_formatter(config);
   std::string log_level = "info";
   program.add_option("--log-level", log_level, "trace, debug, info, warn, error or off")
       ->envname("LONGSHORE_LOG_LEVEL")
@@ -41,7 +46,13 @@ int run(int argc, char** argv) {
     command.app->fallthrough();
     commands.push_back(std::move(command));
   }
-  CLI11_PARSE(program, argc, argv);
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {  // the library's way to end, also after --help
+    if (config->error()) return fail(*config->error());
+    return program.exit(error);
+  }
+  if (config->error()) return fail(*config->error());
   log::start("longshore", log_level);
   for (const Command& command : commands)
     if (command.app->parsed()) return command.run();

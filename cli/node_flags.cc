@@ -26,8 +26,8 @@ void add_node_flags(CLI::App& app, NodeFlags& flags, const std::string& role) {
   add("--isa", flags.isa, "Instruction set of the kernels: auto, avx512, avx2 or portable");
   add("--read-bandwidth", flags.read_bandwidth, "Bytes a second read from memory, such as 20GB; empty: measured");
   add("--ucx-tls", flags.ucx_tls, "UCX transports to allow, such as tcp; empty: UCX's choice");
-  add("--admin-host", flags.admin.host, "Address of the admin port");
-  add("--admin-port", flags.admin.port, "Port for /livez /readyz /metrics /version; 0: any free one");
+  add_listen_flags(app, flags.listen);
+  add("--admin-port", flags.admin_port, "Port for /livez /readyz /metrics /version; 0: any free one");
 }
 
 agent::Registration registration_of(const NodeFlags& flags, NodeRole role) {
@@ -37,6 +37,12 @@ agent::Registration registration_of(const NodeFlags& flags, NodeRole role) {
   registration.numerics_version = kernels::kNumericsVersion;
   registration.wire_version = wire::kWireVersion;
   return registration;
+}
+
+Result<void> check(const NodeFlags& flags) {
+  if (flags.read_bandwidth.empty()) return {};
+  const Result<double> given = parse_bandwidth("--read-bandwidth", flags.read_bandwidth);
+  return given ? Result<void>() : given.error();
 }
 
 Result<void> measure_attention(const NodeFlags& flags, const attention::AttentionKernels& kernels,

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "cli/admin_server.h"
+#include "cli/listen_flags.h"
 #include "runtime/attention/attend.h"
 #include "runtime/base/result.h"
 #include "runtime/base/thread_pool.h"
@@ -20,12 +20,16 @@ struct NodeFlags {
   std::string isa = "auto";
   std::string read_bandwidth;  // empty: measured
   std::string ucx_tls;
-  AdminFlags admin;
+  ListenFlags listen;
+  std::uint16_t admin_port = 0;
 };
 void add_node_flags(CLI::App& app, NodeFlags& flags, const std::string& role);
 
 // With name, role and versions filled in.
 agent::Registration registration_of(const NodeFlags& flags, NodeRole role);
+// What can be refused before anything is loaded. Errors: kInvalidArgument naming the flag.
+Result<void> check(const NodeFlags& flags);
+
 // Fills in what attention costs on this node's threads and cores, as measured now or given. Errors: kInvalidArgument naming
 // the flag; those of probe::attention_rate.
 Result<void> measure_attention(const NodeFlags& flags, const attention::AttentionKernels& kernels,

@@ -6,9 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "cli/admin_server.h"
 #include "cli/api_server.h"
 #include "cli/cluster_flags.h"
 #include "cli/command.h"
+#include "cli/listen_flags.h"
 #include "cli/loaded_model.h"
 #include "cli/signals.h"
 #include "runtime/kernels/numerics_version.h"
@@ -27,7 +29,8 @@ constexpr std::size_t kComputeNodesMax = 8;
 struct SchedulerFlags {
   std::string model;
   ApiFlags api;
-  std::string control_host = "127.0.0.1";
+  ListenFlags listen;
+  std::uint16_t admin_port = 0;
   std::uint16_t control_port = 8081;
   std::uint32_t context = 0;
   std::string kv_type = "f16";
@@ -90,8 +93,18 @@ wire::Hello hello_of(const service::ServedModel& model, std::uint64_t block_byte
   return hello;
 }
 
+// Whether there is a plan and someone to compute by it.
+Result<void> ready(const service::ControlService::View& view) {
+  const bool computes = std::ranges::any_of(
+      view.members, [](const NodeDescriptor& node) { return node.role == NodeRole::kCompute; });
+  if (computes && view.generation.value > 0) return {};
+  return make_error(ErrorCode::kUnavailable, computes ? "no plan is prepared yet" : "no compute node is registered");
+}
+
 Result<void> schedule(const SchedulerFlags& flags) {
   block_signals();
+  const Result<ListenAddress> listen = parse(flags.listen);
+  if (!listen) return listen.error();
   Result<ModelFile> model = open_model(flags.model);
   if (!model) return model.error();
   Result<service::ControlService::Options> control_of = control_options(flags, *model);
@@ -101,9 +114,10 @@ Result<void> schedule(const SchedulerFlags& flags) {
 
   SystemClock clock;
   Metrics metrics;
-  const auto make_transport = [&flags] {
+  const auto make_transport = [&flags, &listen] {
     transport::UcxOptions ucx;
     ucx.tls = flags.ucx_tls;
+    ucx.net_devices = listen->device;
     return transport::create_ucx_transport(ucx);
   };
   std::vector<std::unique_ptr<service::RemoteComputeLink>> links;
@@ -128,20 +142,28 @@ Result<void> schedule(const SchedulerFlags& flags) {
   service::ControlService control(std::move(*control_of), **loop, slots, clock);
   http::HttpServerOptions control_http;
   control_http.name = "control";
-  control_http.host = flags.control_host;
+  control_http.host = listen->host;
   control_http.port = flags.control_port;
   Result<std::unique_ptr<http::HttpServer>> control_server =
       http::HttpServer::create(control_http, gateway::control_routes(control), metrics);
   if (!control_server) return control_server.error();
 
+  Result<std::unique_ptr<http::HttpServer>> admin =
+      serve_admin(listen->host, flags.admin_port, model->name, metrics, clock, [&control] { return ready(control.view()); });
+  if (!admin) {
+    (*control_server)->stop(std::chrono::seconds(1));
+    return admin.error();
+  }
+
   ApiParts parts{**loop, *model->tokenizer, model->name, model->file->sha256(), metrics, clock, {}};
   const Result<void> served_api = run_api(flags.api, std::move(parts), [&](std::uint16_t port, const std::string& name) {
-    std::printf("ready http://%s:%u control=%s:%u model=%s context=%u lease=%.3gs\n", flags.api.host.c_str(), port,
-                flags.control_host.c_str(), (*control_server)->port(), name.c_str(), served.context_tokens,
-                flags.lease_seconds);
+    std::printf("ready http://%s:%u control=%s model=%s context=%u lease=%.3gs admin=%s\n", flags.api.host.c_str(), port,
+                listen->advertise((*control_server)->port()).c_str(), name.c_str(), served.context_tokens,
+                flags.lease_seconds, listen->advertise((*admin)->port()).c_str());
     std::fflush(stdout);
   });
   (*control_server)->stop(std::chrono::seconds(1));
+  (*admin)->stop(std::chrono::seconds(1));
   return served_api;
 }
 
@@ -156,8 +178,9 @@ Run add_scheduler(CLI::App& program, CLI::App*& subcommand) {
   const auto add = [&](const std::string& spellings, auto& value, const std::string& text) {
     with_environment(subcommand->add_option(spellings, value, text))->capture_default_str();
   };
-  add("--control-host", flags->control_host, "Address that nodes register at; of a trusted network");
+  add_listen_flags(*subcommand, flags->listen);
   add("--control-port", flags->control_port, "Port that nodes register at; 0: any free one");
+  add("--admin-port", flags->admin_port, "Port for /livez /readyz /metrics /version; 0: any free one");
   add("--context,--max-model-len,--ctx-size", flags->context,
       "Tokens of one sequence, prompt and answer; 0: what the model was trained for");
   add("--kv-type,--kv-cache-dtype", flags->kv_type, "How K and V are stored on all nodes: f32, f16, bf16 or q8_0");

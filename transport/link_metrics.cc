@@ -1,31 +1,40 @@
 #include "transport/link_metrics.h"
 
 #include <string_view>
+#include <utility>
 
 namespace longshore::transport {
 namespace {
 
 constexpr std::string_view kBytesHelp = "Bytes of messages and pulled blocks over the link, framing not counted";
+constexpr std::string_view kMessagesHelp = "Messages over the link";
+
+void raise(Counter& counter, std::uint64_t before, std::uint64_t now) {
+  if (now > before) counter.add(static_cast<double>(now - before));
+}
 
 }  // namespace
 
-void LinkMetrics::update(PeerId peer, const std::string& name, const LinkCounters& counters) {
+Counter& LinkMetrics::counter(const char* name,
+                              std::string_view help,
+                              const std::string& peer,
+                              const char* direction) {
+  return metrics_.counter(name, help, {{"node", node_}, {"peer", peer}, {"direction", direction}});
+}
+
+void LinkMetrics::update(PeerId peer, const std::string& name, const LinkCounters& now) {
   Link& link = links_[peer];
-  if (link.sent == nullptr) {
-    const auto counter = [&](const char* direction) {
-      return &metrics_.counter("longshore_link_bytes_total", kBytesHelp,
-                               {{"node", node_}, {"peer", name}, {"direction", direction}});
-    };
-    link.sent = counter("sent");
-    link.received = counter("received");
+  if (link.bytes_sent == nullptr) {
+    link.bytes_sent = &counter("longshore_link_bytes_total", kBytesHelp, name, "sent");
+    link.bytes_received = &counter("longshore_link_bytes_total", kBytesHelp, name, "received");
+    link.messages_sent = &counter("longshore_link_messages_total", kMessagesHelp, name, "sent");
+    link.messages_received = &counter("longshore_link_messages_total", kMessagesHelp, name, "received");
   }
-  const auto raise = [](Counter& counter, std::uint64_t& known, std::uint64_t now) {
-    if (now <= known) return;
-    counter.add(static_cast<double>(now - known));
-    known = now;
-  };
-  raise(*link.sent, link.bytes_sent, counters.bytes_sent + counters.bytes_served);
-  raise(*link.received, link.bytes_received, counters.bytes_received + counters.bytes_pulled);
+  const LinkCounters before = std::exchange(link.known, now);
+  raise(*link.bytes_sent, before.bytes_sent + before.bytes_served, now.bytes_sent + now.bytes_served);
+  raise(*link.bytes_received, before.bytes_received + before.bytes_pulled, now.bytes_received + now.bytes_pulled);
+  raise(*link.messages_sent, before.messages_sent, now.messages_sent);
+  raise(*link.messages_received, before.messages_received, now.messages_received);
 }
 
 void LinkMetrics::measured(const std::string& name,

@@ -6,12 +6,13 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace longshore::transport {
 
 // What a node's connections are and carry, as metrics with the labels `node` (this one) and `peer`:
 // longshore_link_bytes_total{direction="sent"|"received"}, of messages and of pulled blocks, in process by
-// reference as well; and for links that were measured longshore_link_round_trip_seconds,
+// reference as well; longshore_link_messages_total{direction}; and for links that were measured longshore_link_round_trip_seconds,
 // longshore_link_bytes_per_second and longshore_link_info{transports} = 1.
 // Thread: one, the owner of the transport; one object per Transport, because it numbers the peers.
 class LinkMetrics {
@@ -30,10 +31,14 @@ class LinkMetrics {
 
  private:
   struct Link {
-    Counter* sent = nullptr;
-    Counter* received = nullptr;
-    std::uint64_t bytes_sent = 0, bytes_received = 0;  // that the counters know of
+    Counter* bytes_sent = nullptr;
+    Counter* bytes_received = nullptr;
+    Counter* messages_sent = nullptr;
+    Counter* messages_received = nullptr;
+    LinkCounters known;  // what they have been told
   };
+
+  Counter& counter(const char* name, std::string_view help, const std::string& peer, const char* direction);
 
   Metrics& metrics_;
   const std::string node_;

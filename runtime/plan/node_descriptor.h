@@ -16,6 +16,7 @@ struct NodeDescriptor {
   NodeRole role = NodeRole::kAttention;
   std::string name;                        // "attention-0": for people, plans and metric labels
   std::string address;                     // of its data plane, as its transport prints it
+  std::string admin;                       // "HOST:PORT" of its admin port
   std::uint64_t memory_bytes = 0;          // that it gives to KV
   double read_bytes_per_second = 0;        // of KV by its attention kernel's threads, from memory
   double query_seconds = 0;                // to answer a query of one layer, beside reading its KV; 0: not measured

@@ -243,7 +243,10 @@ std::vector<SequenceEvent> Batcher::on_node_lost(const Error& error, BatchSeen s
       if (const auto alive = sequences_.find(entry.sequence); alive != sequences_.end())
         recover(alive->second, error, events);
   in_flight_.reset();
-  for (const SequenceId id : admitted_) restart(sequences_.at(id));
+  for (const SequenceId id : admitted_) {
+    if (sequences_.at(id).started) ++counts_.recomputes;  // those of the batch are counted
+    restart(sequences_.at(id));
+  }
   releases_.clear();  // whoever held them is gone
   return events;
 }

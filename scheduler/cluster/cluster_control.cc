@@ -37,10 +37,12 @@ void ClusterControl::on_prepared(NodeId node, RegistrationEpoch epoch, PlanGener
   if (membership_.is_member(node, epoch)) rollout_.on_prepared(node, generation);
 }
 
-void ClusterControl::on_refused(NodeId node, RegistrationEpoch epoch, PlanGeneration generation, TimePoint now,
+void ClusterControl::on_refused(NodeId node, RegistrationEpoch epoch, const Refusal& refusal, TimePoint now,
                                 ClusterActions& actions) {
-  if (!membership_.is_member(node, epoch) || !rollout_.on_refused(node, generation)) return;
-  exclude(node, now);
+  if (!membership_.is_member(node, epoch) || !rollout_.on_refused(node, refusal.generation)) return;
+  if (refusal.unreachable.empty()) exclude(node, now);
+  for (const NodeId culprit : refusal.unreachable)
+    if (membership_.members().contains(culprit)) exclude(culprit, now);
   plan_now(now, actions);
 }
 

@@ -45,9 +45,14 @@ class ClusterControl {
   Result<Lease> on_register(const Registration& registration, TimePoint now, ClusterActions& actions);
   Result<void> on_heartbeat(NodeId node, RegistrationEpoch epoch, TimePoint now);
   void on_leave(NodeId node, RegistrationEpoch epoch, TimePoint now, ClusterActions& actions);
-  // Answers to Prepare. Those of epochs that are over are ignored.
+  // Answers to Prepare. Those of epochs that are over are ignored. A refusal leaves out the nodes that whoever refuses
+  // could not reach, or else itself, and makes another plan.
   void on_prepared(NodeId node, RegistrationEpoch epoch, PlanGeneration generation);
-  void on_refused(NodeId node, RegistrationEpoch epoch, PlanGeneration generation, TimePoint now,
+  struct Refusal {
+    PlanGeneration generation;
+    std::vector<NodeId> unreachable;
+  };
+  void on_refused(NodeId node, RegistrationEpoch epoch, const Refusal& refusal, TimePoint now,
                   ClusterActions& actions);
   void tick(TimePoint now, ClusterActions& actions);
   // What is known of the members has changed: the next tick after the settling time makes a new plan.

@@ -1,5 +1,7 @@
 #include "scheduler/gateway/control_routes.h"
 
+#include <algorithm>
+#include <boost/json/array.hpp>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -13,6 +15,11 @@ namespace longshore::gateway {
 namespace {
 
 constexpr std::int64_t kIntegerMax = std::numeric_limits<std::int64_t>::max();
+constexpr std::size_t kNameBytesMax = 128;
+constexpr std::size_t kAddressBytesMax = std::size_t{64} << 10;  // UCX: some hundred bytes for each network device
+constexpr std::size_t kAdminBytesMax = 300;                      // a DNS name and a port
+constexpr std::size_t kCoresBytesMax = 4096;                     // a boot's id and a mask of CPUs
+constexpr std::size_t kNodesMax = 1024;
 
 http::Response ok(JsonWriter& json) { return {.body = json.take()}; }
 
@@ -23,8 +30,62 @@ http::Response refuse(const Error& error) {
   return http::error_response(told);
 }
 
+// All fields are needed: one that is absent is an older or newer node, or not a node.
+void require(FieldReader& fields, std::string_view name) {
+  if (fields.find(name) == nullptr) fields.refuse(name, std::string(name) + " is missing");
+}
+
 std::uint64_t number(FieldReader& fields, std::string_view name, std::int64_t high = kIntegerMax) {
+  require(fields, name);
   return static_cast<std::uint64_t>(fields.integer(name, 0, high).value_or(0));
+}
+
+std::uint32_t number32(FieldReader& fields, std::string_view name) {
+  return static_cast<std::uint32_t>(number(fields, name, std::numeric_limits<std::uint32_t>::max()));
+}
+
+// Ends up in logs, plans and metric labels.
+std::string node_name(FieldReader& fields) {
+  require(fields, "name");
+  std::string name = fields.string("name");
+  const auto is_legal = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  };
+  if (name.empty() || name.size() > kNameBytesMax || !std::ranges::all_of(name, is_legal))
+    fields.refuse("name", "name must be 1 to " + std::to_string(kNameBytesMax) + " letters, digits, '.', '_' or '-'");
+  return name;
+}
+
+std::string text(FieldReader& fields, std::string_view name, std::size_t bytes_max) {
+  require(fields, name);
+  std::string text = fields.string(name);
+  if (text.empty() || text.size() > bytes_max)
+    fields.refuse(name, std::string(name) + " has " + std::to_string(text.size()) + " bytes; it must have 1 to " +
+                            std::to_string(bytes_max));
+  return text;
+}
+
+std::vector<NodeId> node_list(FieldReader& fields, std::string_view name) {
+  std::vector<NodeId> nodes;
+  const boost::json::value* value = fields.find(name);
+  const auto refuse = [&] {
+    fields.refuse(name, std::string(name) + " must be an array of at most " + std::to_string(kNodesMax) + " node ids");
+  };
+  if (value == nullptr || !value->is_array() || value->get_array().size() > kNodesMax) {
+    refuse();
+    return nodes;
+  }
+  for (const boost::json::value& element : value->get_array()) {
+    boost::json::error_code error;
+    nodes.push_back(NodeId{element.to_number<std::uint32_t>(error)});
+    if (error) refuse();
+  }
+  return nodes;
+}
+
+double seconds_or_rate(FieldReader& fields, std::string_view name, float low, float high) {
+  require(fields, name);
+  return fields.number(name, low, low, high);
 }
 
 std::int64_t milliseconds(Duration duration) {
@@ -66,6 +127,7 @@ http::Response members(const service::ControlService& control) {
     json.key("node").number(std::int64_t{node.id.value});
     json.key("role").string(node.role == NodeRole::kCompute ? "compute" : "attention");
     json.key("name").string(node.name);
+    json.key("admin").string(node.admin);
     json.key("memory_bytes").number(static_cast<std::int64_t>(node.memory_bytes));
     json.key("read_bytes_per_second").number(node.read_bytes_per_second);
     json.key("threads").number(std::int64_t{node.threads});
@@ -81,21 +143,21 @@ http::Response join(service::ControlService& control, FieldReader& fields) {
   const std::string role = fields.string("role");
   if (role != "compute" && role != "attention") fields.refuse("role", "role must be compute or attention");
   node.role = role == "compute" ? NodeRole::kCompute : NodeRole::kAttention;
-  node.name = fields.string("name");
-  node.address = fields.string("address");
+  node.name = node_name(fields);
+  node.address = text(fields, "address", kAddressBytesMax);
+  node.admin = text(fields, "admin", kAdminBytesMax);
   node.memory_bytes = number(fields, "memory_bytes");
-  node.read_bytes_per_second = fields.number("read_bytes_per_second", 0, 0, 1e18f);
-  node.query_seconds = fields.number("query_seconds", 0, 0, 1e6f);
-  node.step_seconds = fields.number("step_seconds", 0, 0, 1e6f);
-  node.row_seconds = fields.number("row_seconds", 0, 0, 1e6f);
-  node.cores = fields.string("cores");
+  node.read_bytes_per_second = seconds_or_rate(fields, "read_bytes_per_second", 1, 1e18f);
+  node.query_seconds = seconds_or_rate(fields, "query_seconds", 0, 1e6f);
+  node.step_seconds = seconds_or_rate(fields, "step_seconds", 0, 1e6f);
+  node.row_seconds = seconds_or_rate(fields, "row_seconds", 0, 1e6f);
+  node.cores = text(fields, "cores", kCoresBytesMax);
   node.threads = static_cast<unsigned>(number(fields, "threads", 65536));
   const std::optional<Sha256> model = sha256_from_hex(fields.string("model"));
   if (!model) fields.refuse("model", "model must be a SHA-256 of 64 hexadecimal digits");
   else registration.agreement.model = *model;
-  constexpr std::int64_t kVersionMax = std::numeric_limits<std::uint32_t>::max();
-  registration.agreement.numerics_version = static_cast<std::uint32_t>(number(fields, "numerics_version", kVersionMax));
-  registration.agreement.wire_version = static_cast<std::uint32_t>(number(fields, "wire_version", kVersionMax));
+  registration.agreement.numerics_version = number32(fields, "numerics_version");
+  registration.agreement.wire_version = number32(fields, "wire_version");
   registration.generation_seen = PlanGeneration{number(fields, "generation_seen")};
   if (fields.error()) return http::error_response(*fields.error());
   const Result<cluster::Lease> lease = control.join(registration);
@@ -109,9 +171,7 @@ http::Response join(service::ControlService& control, FieldReader& fields) {
   return ok(json);
 }
 
-NodeId node_of(FieldReader& fields) {
-  return NodeId{static_cast<std::uint32_t>(number(fields, "node", std::numeric_limits<std::uint32_t>::max()))};
-}
+NodeId node_of(FieldReader& fields) { return NodeId{number32(fields, "node")}; }
 
 void write_plan(JsonWriter& json, const PlacementPlan& plan) {
   json.begin_object();
@@ -158,7 +218,8 @@ http::Response heartbeat(service::ControlService& control, FieldReader& fields) 
   beat.node = node_of(fields);
   beat.epoch = cluster::RegistrationEpoch{number(fields, "epoch")};
   beat.prepared = PlanGeneration{number(fields, "prepared")};
-  if (fields.find("refused") != nullptr) beat.refused = PlanGeneration{number(fields, "refused")};
+  if (fields.find("refused") != nullptr)
+    beat.refused = {PlanGeneration{number(fields, "refused")}, node_list(fields, "unreachable")};
   beat.links = read_links(fields);
   if (fields.error()) return http::error_response(*fields.error());
   const Result<service::Orders> orders = control.heartbeat(beat);

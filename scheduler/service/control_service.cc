@@ -60,7 +60,8 @@ Result<Orders> ControlService::heartbeat(const Heartbeat& heartbeat) {
   const TimePoint now = clock_.now();
   if (Result<void> alive = control_.on_heartbeat(heartbeat.node, heartbeat.epoch, now); !alive) return alive.error();
   if (heartbeat.refused) {
-    log::warn("node {} refuses plan {}", heartbeat.node.value, heartbeat.refused->value);
+    log::warn("node {} refuses plan {}: it cannot reach {} of its nodes", heartbeat.node.value,
+              heartbeat.refused->generation.value, heartbeat.refused->unreachable.size());
     ClusterActions actions;
     control_.on_refused(heartbeat.node, heartbeat.epoch, *heartbeat.refused, now, actions);
     carry_out(actions);
@@ -192,14 +193,18 @@ void ControlService::switch_plan() {
   log::info("plan {}: {} on {} attention nodes ({})", plan->generation.value, current_.chosen.name,
             plan->nodes().size(), current_.why);
   loop_.set_generation(plan->generation);
+  std::vector<NodeDescriptor> replicas;
   for (const auto& [id, member] : control_.membership().members()) {
     const auto prepared = prepared_.find(id);
     if (member.node.role == NodeRole::kCompute && prepared != prepared_.end() && prepared->second == plan->generation)
-      give_slot(member.node);
+      replicas.push_back(member.node);
   }
+  // All of them use the same attention nodes, each its share of the room.
+  const std::uint64_t leaves = current_.chosen.plan.has_holders() ? current_.chosen.cost.kv_leaves : 0;
+  for (const NodeDescriptor& replica : replicas) give_slot(replica, leaves / replicas.size());
 }
 
-void ControlService::give_slot(const NodeDescriptor& node) {
+void ControlService::give_slot(const NodeDescriptor& node, std::uint64_t leaves_elsewhere) {
   auto slot = std::ranges::find(owners_, std::optional(node.id));
   if (slot == owners_.end()) slot = std::ranges::find(owners_, std::optional<NodeId>());
   if (slot == owners_.end()) {
@@ -207,9 +212,9 @@ void ControlService::give_slot(const NodeDescriptor& node) {
     return;
   }
   *slot = node.id;
-  std::uint64_t leaves = node.memory_bytes / options_.model.leaf_bytes;
-  if (current_.chosen.plan.has_holders()) leaves += current_.chosen.cost.kv_leaves;
-  slots_[static_cast<std::size_t>(slot - owners_.begin())]->set_node(node.address, leaves);
+  const auto index = static_cast<std::size_t>(slot - owners_.begin());
+  slots_[index]->set_node(node.address, node.memory_bytes / options_.model.leaf_bytes + leaves_elsewhere);
+  loop_.on_node(index);
 }
 
 }  // namespace longshore::service

@@ -38,7 +38,7 @@ struct Heartbeat {
   NodeId node;
   cluster::RegistrationEpoch epoch;
   PlanGeneration prepared;              // the newest plan that it could switch to; 0: none
-  std::optional<PlanGeneration> refused;
+  std::optional<cluster::ClusterControl::Refusal> refused;
   std::vector<LinkReport> links;        // of a compute node: those to attention nodes, as measured when they opened
 };
 
@@ -88,7 +88,7 @@ class ControlService {
   void review_plan();
   void carry_out(const cluster::ClusterActions& actions);
   void switch_plan();
-  void give_slot(const NodeDescriptor& node);
+  void give_slot(const NodeDescriptor& node, std::uint64_t leaves_elsewhere);
   void run();
 
   const Options options_;

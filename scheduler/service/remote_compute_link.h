@@ -9,6 +9,7 @@
 #include <string>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/metrics.h"
 #include "scheduler/service/compute_link.h"
 #include "transport/link_metrics.h"
 #include "transport/transport.h"
@@ -23,7 +24,8 @@ using MakeTransport = std::function<Result<std::unique_ptr<transport::Transport>
 // Thread: submit and wait on one, the slot's step thread, which owns the transport; the rest is thread-safe.
 class RemoteComputeLink final : public ComputeLink, private transport::Receiver {
  public:
-  // The transport is made with the first connection. `hello_max`: for a node to answer a Hello. `metrics` and `clock` outlive it.
+  // The transport is made with the first connection. `hello_max`: for a node to answer a Hello. `metrics` and `clock`
+  // outlive it.
   RemoteComputeLink(wire::Hello hello, MakeTransport make_transport, std::chrono::milliseconds hello_max,
                     Metrics& metrics, const Clock& clock);
   ~RemoteComputeLink() override = default;

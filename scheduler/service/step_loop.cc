@@ -135,6 +135,12 @@ void StepLoop::set_generation(PlanGeneration generation) {
   for (const auto& replica : replicas_) replica->batcher.set_generation(generation);
 }
 
+void StepLoop::on_node(std::size_t link) {
+  std::lock_guard lock(mutex_);
+  replicas_.at(link)->gone_since.reset();
+  wake_.notify_all();
+}
+
 std::uint32_t StepLoop::compute_nodes_alive() const {
   std::lock_guard lock(mutex_);
   return static_cast<std::uint32_t>(

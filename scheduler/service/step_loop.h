@@ -63,6 +63,8 @@ class StepLoop final : public GenerationService {
 
   // For batches from now on; a plan is switched only between steps.
   void set_generation(PlanGeneration generation);
+  // There is a node behind this link (an index into create's `links`): it is given sequences again, as one that answers.
+  void on_node(std::size_t link);
   // Compute nodes that answered last time they were asked.
   std::uint32_t compute_nodes_alive() const;
 

@@ -190,7 +190,7 @@ void ClusterWorld::prepare(std::size_t index, cluster::Lease lease, PlanGenerati
     cluster::ClusterActions actions;
     if (refuses) {
       note("node ", lease.node.value, " refuses plan ", generation.value);
-      control_.on_refused(lease.node, lease.epoch, generation, now_, actions);
+      control_.on_refused(lease.node, lease.epoch, {generation, {}}, now_, actions);
     } else {
       for (const auto& checker : checkers_) checker->on_prepared(*this, lease.node, lease.epoch, generation);
       control_.on_prepared(lease.node, lease.epoch, generation);

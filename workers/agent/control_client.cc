@@ -170,6 +170,7 @@ Result<Lease> ControlClient::join(const Registration& registration) {
   const json::object body{{"role", node.role == NodeRole::kCompute ? "compute" : "attention"},
                           {"name", node.name},
                           {"address", node.address},
+                          {"admin", node.admin},
                           {"memory_bytes", node.memory_bytes},
                           {"read_bytes_per_second", node.read_bytes_per_second},
                           {"query_seconds", node.query_seconds},
@@ -192,12 +193,17 @@ Result<Lease> ControlClient::join(const Registration& registration) {
   return lease;
 }
 
-Result<Orders> ControlClient::heartbeat(const Lease& lease, PlanGeneration prepared,
-                                        const std::vector<LinkReport>& links) {
-  json::object body{{"node", lease.node.value}, {"epoch", lease.epoch}, {"prepared", prepared.value}};
-  if (!links.empty()) {
+Result<Orders> ControlClient::heartbeat(const Lease& lease, const NodeState& state) {
+  json::object body{{"node", lease.node.value}, {"epoch", lease.epoch}, {"prepared", state.prepared.value}};
+  if (state.refused) {
+    json::array unreachable;
+    for (const NodeId node : state.unreachable) unreachable.push_back(node.value);
+    body["refused"] = state.refused->value;
+    body["unreachable"] = std::move(unreachable);
+  }
+  if (!state.links.empty()) {
     json::array& of_body = body.emplace("links", json::array()).first->value().get_array();
-    for (const LinkReport& link : links)
+    for (const LinkReport& link : state.links)
       of_body.push_back({{"node", link.node.value},
                          {"transports", link.transports},
                          {"round_trip_seconds", link.round_trip_seconds},

@@ -25,6 +25,7 @@ struct ServedModel {
   std::string kv_type;
   std::uint32_t rows_max = 0;  // tokens of one step
   std::chrono::milliseconds lease{};
+  bool operator==(const ServedModel&) const = default;
 };
 
 struct Registration {
@@ -38,6 +39,14 @@ struct Lease {
   NodeId node;
   std::uint64_t epoch = 0;
   std::chrono::milliseconds length{};
+};
+
+// What a node says of itself with each heartbeat.
+struct NodeState {
+  PlanGeneration prepared;                // the newest plan that it could switch to; 0: none
+  std::optional<PlanGeneration> refused;  // a newer plan that it cannot prepare
+  std::vector<NodeId> unreachable;        // for want of these nodes
+  std::vector<LinkReport> links;          // of a compute node: to the attention nodes that it has met
 };
 
 // What a heartbeat brings back; scheduler/gateway/control_routes.h has the formats.
@@ -59,8 +68,7 @@ class ControlClient {
 
   Result<ServedModel> model();
   Result<Lease> join(const Registration& registration);
-  // `links`: of a compute node, to the attention nodes that it has met.
-  Result<Orders> heartbeat(const Lease& lease, PlanGeneration prepared, const std::vector<LinkReport>& links);
+  Result<Orders> heartbeat(const Lease& lease, const NodeState& state);
   Result<void> leave(const Lease& lease);
   // Ends the request in progress, if there is one.
   void cancel();

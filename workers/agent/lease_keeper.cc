@@ -32,8 +32,7 @@ Error LeaseKeeper::keep(const Lease& lease, const Handlers& handlers) {
   using SteadyClock = std::chrono::steady_clock;
   auto heard = SteadyClock::now();
   while (!stopped_) {
-    const Result<Orders> orders = client_.heartbeat(
-        lease, handlers.prepared(), handlers.links ? handlers.links() : std::vector<LinkReport>());
+    const Result<Orders> orders = client_.heartbeat(lease, handlers.state());
     if (orders) {
       heard = SteadyClock::now();
       handlers.on_orders(*orders);

@@ -26,9 +26,8 @@ class LeaseKeeper {
   Result<Lease> join(const Registration& registration);
 
   struct Handlers {
-    std::function<PlanGeneration()> prepared;  // the newest plan that the node could switch to
+    std::function<NodeState()> state;
     std::function<void(const Orders&)> on_orders;
-    std::function<std::vector<LinkReport>()> links = nullptr;  // of a compute node; none: null
   };
   // Beats every fifth of the lease. Returns kAborted when the lease is over, kCancelled when stopped (it has left then).
   Error keep(const Lease& lease, const Handlers& handlers);

@@ -56,11 +56,11 @@ void AttentionNode::stop() {
 void AttentionNode::progress() {
   transport_.progress(*this);
   finish_pulls();
-  for (const auto& [peer, hello] : peers_) links_.update(peer, hello.node, transport_.counters(peer));
-  publish_holding();
+  publish();
 }
 
-void AttentionNode::publish_holding() {
+void AttentionNode::publish() {
+  for (const auto& [peer, hello] : peers_) links_.update(peer, hello.node, transport_.counters(peer));
   blocks_held_.set(static_cast<double>(held_.blocks()));
   std::lock_guard lock(holding_mutex_);
   holding_ = {held_.sequences(), held_.leaves(), held_.blocks()};

@@ -91,7 +91,7 @@ class AttentionNode final : public transport::Receiver {
   void attend(const wire::AttentionQuery& query, std::vector<std::optional<Error>>& errors);
   transport::Message reply(const wire::AttentionQuery& query, const std::vector<std::optional<Error>>& errors);
   void send(transport::PeerId peer, transport::Message message);
-  void publish_holding();
+  void publish();
 
   std::string name_;
   NodeId id_;

@@ -83,14 +83,19 @@ ComputeNode::~ComputeNode() {
 Result<void> ComputeNode::connect(const NodeDescriptor& node) {
   CHECK(holders_ != nullptr) << "a compute node without a transport meets nobody";
   if (Result<void> met = holders_->connect(node, options_.reply_deadline); !met) return met;
-  if (Result<void> measured = measure(node.id); !measured) {
-    holders_->disconnect(node.id);
+  return open_link(node.id);
+}
+
+Result<void> ComputeNode::open_link(NodeId node) {
+  if (Result<void> measured = measure(node); !measured) {
+    holders_->disconnect(node);
     return measured;
   }
-  const LinkReport& link = links_.at(node.id);
-  log::info("link to {}: {}, round trip {:.1f} us, {:.2f} GB/s", node.name, link.transports,
-            1e6 * link.round_trip_seconds, 1e-9 * link.bytes_per_second);
-  holders_->metrics().measured(node.name, link.transports, link.round_trip_seconds, link.bytes_per_second);
+  const LinkReport& link = links_.at(node);
+  const std::string& name = holders_->name(node);
+  log::info("link to {}: {}, round trip {:.1f} us, {:.2f} GB/s", name, link.transports, 1e6 * link.round_trip_seconds,
+            1e-9 * link.bytes_per_second);
+  holders_->metrics().measured(name, link.transports, link.round_trip_seconds, link.bytes_per_second);
   return {};
 }
 
@@ -106,6 +111,20 @@ Result<void> ComputeNode::measure_links() {
   for (const auto& [node, link] : links_)
     if (Result<void> measured = measure(node); !measured) return measured;
   return {};
+}
+
+Result<void> ComputeNode::meet(const NodeDescriptor& node) {
+  CHECK(holders_ != nullptr) << "a compute node without a transport meets nobody";
+  return holders_->meet(node, options_.reply_deadline);
+}
+
+std::vector<Holders::Met> ComputeNode::take_met() {
+  if (holders_ == nullptr) return {};
+  std::vector<Holders::Met> all = holders_->take_met();
+  for (Holders::Met& met : all)
+    if (!met.error)
+      if (Result<void> opened = open_link(met.node); !opened) met.error = opened.error();
+  return all;
 }
 
 void ComputeNode::lose(NodeId node) {

@@ -50,9 +50,17 @@ class ComputeNode {
                                                      const Clock& clock);
   ~ComputeNode();
 
-  // Meets an attention node that plans may name from here on, and measures the link to it (some 10 ms). Errors: those of
-  // Holders::connect and measure_link.
+  // Meets an attention node that plans may name from here on, waits for it, and measures the link to it (some 10 ms).
+  // Errors: those of Holders::connect and measure_link.
   Result<void> connect(const NodeDescriptor& node);
+  // Likewise without waiting; take_met, which measures, tells how it ended. Silence ends it after the reply deadline.
+  Result<void> meet(const NodeDescriptor& node);
+  std::vector<Holders::Met> take_met();
+  bool knows(NodeId node) const { return holders_ != nullptr && holders_->knows(node); }
+  // Whom it has met or is meeting.
+  std::vector<NodeDescriptor> known_nodes() const {
+    return holders_ ? holders_->known() : std::vector<NodeDescriptor>();
+  }
   // Measures all links again, between two steps. Errors: as connect; a node that fails is lost.
   Result<void> measure_links();
   // Of the attention nodes that are connected, as measured last.
@@ -83,6 +91,7 @@ class ComputeNode {
   // Blocks of full leaves that wait for a holder's answer.
   std::size_t open_offers() const { return push_ ? push_->open_offers() : 0; }
   std::size_t sequences() const { return sequences_.size(); }
+  const kv::KvStore& store() const { return store_; }
 
  private:
   struct Running {  // a sequence and what sampling needs of it
@@ -94,6 +103,7 @@ class ComputeNode {
   ComputeNode(const model::Decoder& decoder, kv::KvStore& store, const Sha256& model, transport::Transport* transport,
               const ComputeOptions& options, Metrics& metrics, const Clock& clock, model::Activations activations);
 
+  Result<void> open_link(NodeId node);
   Result<void> measure(NodeId node);
   void start(const SequenceStart& start);
   void release(SequenceId sequence);

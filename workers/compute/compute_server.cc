@@ -14,8 +14,9 @@ ComputeServer::ComputeServer(ComputeNode& node, const wire::Hello& hello, transp
     : node_(node),
       hello_(hello),
       transport_(transport),
-      on_prepared_(std::move(on_prepared)),
-      link_metrics_(metrics, hello.node) {}
+      link_metrics_(metrics, hello.node),
+      metrics_(metrics, hello.node, CountSteps::kYes),
+      on_prepared_(std::move(on_prepared)) {}
 
 void ComputeServer::run() {
   // Attention nodes pull between steps, too, and have a transport of their own: it is looked after that often.
@@ -30,6 +31,8 @@ void ComputeServer::run() {
     transport_.progress(*this);
     if (batch_) execute(*std::exchange(batch_, std::nullopt));
     node_.poll();
+    check_preparation();
+    metrics_.observe(node_);
     if (scheduler_) link_metrics_.update(*scheduler_, scheduler_name_, transport_.counters(*scheduler_));
     transport_.wait(node_.open_offers() > 0 ? kPullsRun : kIdle);
   }
@@ -49,24 +52,64 @@ void ComputeServer::stop() {
 
 void ComputeServer::on_orders(std::shared_ptr<const PlacementPlan> prepare, std::vector<NodeDescriptor> attention) {
   std::lock_guard lock(mutex_);
+  if (prepare) preparation_.seen = std::max(preparation_.seen, prepare->generation);
   orders_ = Orders{std::move(prepare), std::move(attention)};
   transport_.wake();
 }
 
+ComputeServer::Preparation ComputeServer::preparation() const {
+  std::lock_guard lock(mutex_);
+  return preparation_;
+}
+
 void ComputeServer::carry_out(const Orders& orders) {
-  const auto is_in = [&](NodeId id) {
-    return std::ranges::any_of(orders.attention, [id](const NodeDescriptor& node) { return node.id == id; });
-  };
-  for (const NodeId id : met_)
-    if (!is_in(id)) node_.lose(id);
-  std::erase_if(met_, [&](NodeId id) { return !is_in(id); });
+  // A restarted scheduler numbers its nodes anew: only id and address together say that it is the same node.
+  for (const NodeDescriptor& met : node_.known_nodes())
+    if (std::ranges::none_of(orders.attention, [&met](const NodeDescriptor& node) {
+          return node.id == met.id && node.address == met.address;
+        }))
+      node_.lose(met.id);
+  if (orders.prepare) prepare(orders.prepare, orders.attention);
+}
+
+// Nobody is waited for here: a node that does not answer must not hold up the steps of the plan that stands.
+void ComputeServer::prepare(std::shared_ptr<const PlacementPlan> plan, const std::vector<NodeDescriptor>& attention) {
+  if (preparing_ && plan->generation <= preparing_->generation) return;
+  {
+    std::lock_guard lock(mutex_);
+    if (plan->generation <= preparation_.prepared || plan->generation == preparation_.refused) return;
+    preparation_.refused.reset();
+    preparation_.unreachable.clear();
+  }
+  preparing_ = std::move(plan);
+  for (const NodeId id : preparing_->nodes()) {
+    if (node_.knows(id)) continue;
+    const auto known = std::ranges::find(attention, id, &NodeDescriptor::id);
+    if (known == attention.end()) return preparing_.reset();  // it has gone meanwhile, and another plan is on its way
+    if (const Result<void> begun = node_.meet(*known); !begun) {
+      log::warn("attention node {}: {}", known->name, begun.error().to_string());
+      return refuse(id);
+    }
+  }
+}
+
+void ComputeServer::check_preparation() {
+  for (const Holders::Met& met : node_.take_met()) {
+    if (!met.error) continue;
+    log::warn("{}", met.error->message);
+    const std::vector<NodeId> wanted = preparing_ ? preparing_->nodes() : std::vector<NodeId>();
+    if (std::ranges::find(wanted, met.node) != wanted.end()) refuse(met.node);
+  }
   publish_links();
-  if (!orders.prepare || orders.prepare->generation.value <= prepared_) return;
-  const bool connected = connect_holders(*orders.prepare, orders.attention);
-  publish_links();
-  if (!connected) return;  // the next heartbeat's answer asks again
-  prepared_ = orders.prepare->generation.value;
-  plans_[orders.prepare->generation] = orders.prepare;
+  if (!preparing_) return;
+  const std::vector<NodeId> wanted = preparing_->nodes();
+  if (!std::ranges::all_of(wanted, [this](NodeId id) { return node_.is_connected(id); })) return;
+  {
+    std::lock_guard lock(mutex_);
+    preparation_.prepared = preparing_->generation;
+  }
+  plans_[preparing_->generation] = preparing_;
+  preparing_.reset();
   on_prepared_();
 }
 
@@ -81,23 +124,20 @@ std::vector<LinkReport> ComputeServer::links() const {
   return links_;
 }
 
-bool ComputeServer::connect_holders(const PlacementPlan& plan, const std::vector<NodeDescriptor>& attention) {
-  for (const NodeId id : plan.nodes()) {
-    if (node_.is_connected(id)) continue;
-    const auto known = std::ranges::find(attention, id, &NodeDescriptor::id);
-    if (known == attention.end()) return false;  // it has gone meanwhile, and another plan is on its way
-    if (const Result<void> met = node_.connect(*known); !met) {
-      log::warn("plan {} is not prepared: {}", plan.generation.value, met.error().to_string());
-      return false;
-    }
-    met_.push_back(id);
+void ComputeServer::refuse(NodeId node) {
+  log::warn("plan {} is refused", preparing_->generation.value);
+  {
+    std::lock_guard lock(mutex_);
+    preparation_.refused = std::exchange(preparing_, nullptr)->generation;
+    preparation_.unreachable = {node};
   }
-  return true;
+  on_prepared_();
 }
 
 void ComputeServer::execute(StepBatch batch) {
   switch_to(batch.generation);
   const StepOutcome outcome = node_.execute(batch);
+  metrics_.on_step(outcome.timing);
   if (!scheduler_) return;
   if (const Result<void> sent = transport_.send(
           *scheduler_, wire::encode(outcome, node_.plan().generation, transport_.messages()));

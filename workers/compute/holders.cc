@@ -10,28 +10,51 @@ namespace longshore::compute {
 Holders::Holders(transport::Transport& transport, const wire::Hello& hello, Metrics& metrics, const Clock& clock)
     : transport_(transport), hello_(hello), clock_(clock), metrics_(metrics, hello.node) {}
 
-Result<void> Holders::connect(const NodeDescriptor& node, std::chrono::milliseconds deadline) {
+Result<void> Holders::meet(const NodeDescriptor& node, std::chrono::milliseconds deadline) {
   const Result<transport::PeerId> peer = transport_.connect(node.address);
   if (!peer) return peer.error();
   peers_[node.id] = *peer;
   nodes_[*peer] = node.id;
-  names_[*peer] = node.name;
+  known_[node.id] = node;
   wire::Hello hello = hello_;
   hello.ask = next_ask();
-  send_query(node.id, hello.ask, wire::encode(hello, transport_.messages()));
-  wait_for_replies({&hello.ask, 1}, clock_.now() + deadline);
-  const std::optional<transport::Message> message = take_reply(hello.ask);
-  if (!message) {
-    take_lost();  // it never was a holder
-    return make_error(ErrorCode::kDeadlineExceeded, "attention node ", node.name, " at ", node.address,
-                      " did not answer within ", deadline.count(), " ms");
+  meetings_[node.id] = {hello.ask, clock_.now() + deadline};
+  send(node.id, wire::encode(hello, transport_.messages()));
+  return {};
+}
+
+Result<void> Holders::connect(const NodeDescriptor& node, std::chrono::milliseconds deadline) {
+  if (Result<void> begun = meet(node, deadline); !begun) return begun;
+  const auto is_it = [&node](const Met& met) { return met.node == node.id; };
+  for (;;) {
+    poll();
+    if (const auto met = std::find_if(met_.begin(), met_.end(), is_it); met != met_.end()) {
+      const std::optional<Error> error = std::move(met->error);
+      met_.erase(met);
+      if (error) return *error;
+      return {};
+    }
+    transport_.wait(std::min<Duration>(deadline, std::chrono::milliseconds(100)));
   }
-  const Result<wire::HelloReply> reply = wire::decode_hello_reply(message->bytes());
-  std::optional<Error> refusal = reply ? reply->error : std::optional(reply.error());
-  if (!refusal) return {};
-  const Error error = make_error(refusal->code, "attention node ", node.name, ": ", refusal->message);
-  disconnect(node.id);
-  return error;
+}
+
+void Holders::poll() {
+  transport_.progress(*this);
+  const TimePoint now = clock_.now();
+  std::vector<NodeId> late;
+  for (const auto& [node, meeting] : meetings_)
+    if (now >= meeting.deadline) late.push_back(node);
+  for (const NodeId node : late)
+    end_meeting(node, make_error(ErrorCode::kDeadlineExceeded, "attention node ", known_.at(node).name,
+                                 " did not answer a Hello in time"));
+}
+
+void Holders::end_meeting(NodeId node, std::optional<Error> error) {
+  const auto meeting = meetings_.find(node);
+  if (meeting == meetings_.end()) return;
+  meetings_.erase(meeting);
+  if (error) disconnect(node);
+  met_.push_back({node, std::move(error)});
 }
 
 Result<transport::PathReport> Holders::path(NodeId node) const {
@@ -41,7 +64,7 @@ Result<transport::PathReport> Holders::path(NodeId node) const {
 }
 
 void Holders::export_counters() {
-  for (const auto& [peer, name] : names_) metrics_.update(peer, name, transport_.counters(peer));
+  for (const auto& [node, peer] : peers_) metrics_.update(peer, known_.at(node).name, transport_.counters(peer));
 }
 
 void Holders::disconnect(NodeId node) {
@@ -49,18 +72,30 @@ void Holders::disconnect(NodeId node) {
   if (found == peers_.end()) return;
   const transport::PeerId peer = found->second;
   nodes_.erase(peer);
-  if (const auto name = names_.extract(peer)) metrics_.update(peer, name.mapped(), transport_.counters(peer));
+  metrics_.update(peer, known_.at(node).name, transport_.counters(peer));
   metrics_.forget(peer);
   peers_.erase(found);
+  known_.erase(node);
+  meetings_.erase(node);
   transport_.close(peer);
   for (auto& [ask, question] : questions_)
     if (question.node == node) question.over = true;
 }
 
+// One that is only being met never was a holder: its meeting has failed.
 void Holders::lose(NodeId node) {
+  if (meetings_.contains(node))
+    return end_meeting(node, make_error(ErrorCode::kUnavailable, "attention node ", known_.at(node).name,
+                                        " broke off before it had answered a Hello"));
   if (!is_connected(node)) return;
   disconnect(node);
   lost_.push_back(node);
+}
+
+std::vector<NodeDescriptor> Holders::known() const {
+  std::vector<NodeDescriptor> nodes;
+  for (const auto& [id, node] : known_) nodes.push_back(node);
+  return nodes;
 }
 
 void Holders::send_query(NodeId node, std::uint64_t ask, transport::Message query) {
@@ -107,10 +142,12 @@ void Holders::on_message(transport::PeerId peer, transport::Message message) {
   const Result<wire::FrameHeader> header = wire::read_header(message.bytes());
   if (node == nodes_.end() || !header) {
     ++refused_;
+    if (node != nodes_.end()) end_meeting(node->second, header.error());  // of another wire version, say
     return;
   }
   switch (header->kind) {
     case wire::MessageKind::kHelloReply:
+      return on_hello_reply(node->second, message.bytes());
     case wire::MessageKind::kAttentionReply: {
       const auto question = questions_.find(header->ask);
       if (question == questions_.end() || question->second.node != node->second || question->second.over) {
@@ -133,6 +170,22 @@ void Holders::on_message(transport::PeerId peer, transport::Message message) {
     default:
       ++refused_;
   }
+}
+
+void Holders::on_hello_reply(NodeId node, std::span<const std::byte> frame) {
+  const auto meeting = meetings_.find(node);
+  if (meeting == meetings_.end()) {
+    ++refused_;
+    return;
+  }
+  const Result<wire::HelloReply> reply = wire::decode_hello_reply(frame);
+  std::optional<Error> refusal = reply ? reply->error : std::optional(reply.error());
+  if (reply && !refusal && reply->hello.ask != meeting->second.ask) {
+    ++refused_;  // to an earlier Hello
+    return;
+  }
+  if (refusal) refusal->message = "attention node " + known_.at(node).name + ": " + refusal->message;
+  end_meeting(node, std::move(refusal));
 }
 
 void Holders::on_peer_lost(transport::PeerId peer, const Error& error) {

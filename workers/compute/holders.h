@@ -33,8 +33,10 @@ class Holders final : public transport::Receiver {
 
   Holders(transport::Transport& transport, const wire::Hello& hello, Metrics& metrics, const Clock& clock);
 
-  // Meets an attention node. Errors: kFailedPrecondition (another model, numerics or layout; named), kUnavailable,
-  // kDeadlineExceeded.
+  // Begins to meet an attention node that it does not know; take_met tells how that ended. Nothing is waited for: steps go on meanwhile.
+  // Errors: those of Transport::connect.
+  Result<void> meet(const NodeDescriptor& node, std::chrono::milliseconds deadline);
+  // Meets one and waits for it, taking in nobody else's end. Errors: those of Met.
   Result<void> connect(const NodeDescriptor& node, std::chrono::milliseconds deadline);
   // What its connection is. Errors: kUnavailable (it is not connected).
   Result<transport::PathReport> path(NodeId node) const;
@@ -45,7 +47,10 @@ class Holders final : public transport::Receiver {
   void disconnect(NodeId node);
   // Forgets it as if its connection had broken: take_lost tells of it.
   void lose(NodeId node);
-  bool is_connected(NodeId node) const { return peers_.contains(node); }
+  // Met or being met, and not lost since.
+  bool knows(NodeId node) const { return peers_.contains(node); }
+  // Met, and not lost since.
+  bool is_connected(NodeId node) const { return peers_.contains(node) && !meetings_.contains(node); }
 
   transport::Transport& transport() { return transport_; }
   // A number for the next question.
@@ -62,11 +67,23 @@ class Holders final : public transport::Receiver {
   // The answer to a question, once; nothing if its node was lost first.
   std::optional<transport::Message> take_reply(std::uint64_t ask);
 
-  // Delivers what has arrived, without waiting.
-  void poll() { transport_.progress(*this); }
+  // Delivers what has arrived, and ends meetings whose time is over, without waiting.
+  void poll();
+  // An attention node agreed, or why not: kFailedPrecondition (another model, numerics or layout; named), kUnavailable
+  // (it broke off), kDeadlineExceeded (silence).
+  struct Met {
+    NodeId node;
+    std::optional<Error> error;
+  };
+  std::vector<Met> take_met() { return std::exchange(met_, {}); }
   std::vector<Acknowledgement> take_acknowledgements() { return std::exchange(acknowledgements_, {}); }
   std::vector<NodeId> take_lost() { return std::exchange(lost_, {}); }
   std::uint64_t refused_messages() const { return refused_; }
+
+  // Of one that it knows.
+  const std::string& name(NodeId node) const { return known_.at(node).name; }
+  // Everyone that it knows.
+  std::vector<NodeDescriptor> known() const;
 
  private:
   struct Question {
@@ -75,6 +92,13 @@ class Holders final : public transport::Receiver {
     bool over = false;  // answered, or the node is lost
   };
 
+  struct Meeting {
+    std::uint64_t ask = 0;
+    TimePoint deadline;
+  };
+
+  void end_meeting(NodeId node, std::optional<Error> error);
+  void on_hello_reply(NodeId node, std::span<const std::byte> frame);
   void on_message(transport::PeerId peer, transport::Message message) override;
   void on_peer_lost(transport::PeerId peer, const Error& error) override;
 
@@ -85,7 +109,9 @@ class Holders final : public transport::Receiver {
   std::uint64_t last_ask_ = 0;
   std::map<NodeId, transport::PeerId> peers_;
   std::map<transport::PeerId, NodeId> nodes_;
-  std::map<transport::PeerId, std::string> names_;  // of the same
+  std::map<NodeId, NodeDescriptor> known_;  // whoever is in peers_
+  std::map<NodeId, Meeting> meetings_;      // under way; their peers are in peers_, too
+  std::vector<Met> met_;
   std::map<std::uint64_t, Question> questions_;
   std::vector<Acknowledgement> acknowledgements_;
   std::vector<NodeId> lost_;

@@ -117,7 +117,7 @@ TEST_F(ClusterControlTest, LeavesOutANodeThatRefusesForAWhile) {
   control_.tick(at(300), actions_);
   const PlanGeneration refused = actions_.prepare.back().plan->generation;
   actions_.prepare.clear();
-  control_.on_refused(a.node, a.epoch, refused, at(310), actions_);
+  control_.on_refused(a.node, a.epoch, {refused, {}}, at(310), actions_);
   EXPECT_THAT(settle()->nodes(), IsEmpty());
   Plan again;
   for (int now = 500; now <= 31'000; now += 500) {
@@ -127,6 +127,27 @@ TEST_F(ClusterControlTest, LeavesOutANodeThatRefusesForAWhile) {
   }
   ASSERT_NE(again, nullptr);
   EXPECT_THAT(again->nodes(), ElementsAre(a.node));
+}
+
+TEST_F(ClusterControlTest, LeavesOutWhomAComputeNodeCannotReachAndNotTheComputeNode) {
+  const Lease compute = join("c", NodeRole::kCompute, 0), a = join("a", NodeRole::kAttention, 0);
+  const Lease b = join("b", NodeRole::kAttention, 0);
+  control_.tick(at(300), actions_);
+  const PlanGeneration refused = actions_.prepare.back().plan->generation;
+  actions_.prepare.clear();
+  control_.on_refused(compute.node, compute.epoch, {refused, {a.node}}, at(310), actions_);
+  EXPECT_THAT(settle()->nodes(), ElementsAre(b.node));
+}
+
+TEST_F(ClusterControlTest, PlansAgainWithEverybodyIfWhoeverWasNotReachedHasGone) {
+  const Lease compute = join("c", NodeRole::kCompute, 0), a = join("a", NodeRole::kAttention, 0);
+  control_.tick(at(300), actions_);
+  const PlanGeneration refused = actions_.prepare.back().plan->generation;
+  actions_.prepare.clear();
+  control_.on_refused(compute.node, compute.epoch, {refused, {NodeId{99}}}, at(310), actions_);
+  const Plan plan = settle();
+  ASSERT_NE(plan, nullptr);
+  EXPECT_THAT(plan->nodes(), ElementsAre(a.node));
 }
 
 TEST_F(ClusterControlTest, LeavesOutANodeThatDoesNotAnswer) {
@@ -158,7 +179,7 @@ TEST_F(ClusterControlTest, IgnoresAnswersOfALifeThatIsOver) {
   const PlanGeneration generation = actions_.prepare.back().plan->generation;
   control_.on_prepared(compute.node, RegistrationEpoch{1}, generation);
   EXPECT_EQ(control_.on_step_boundary(), nullptr);
-  control_.on_refused(compute.node, RegistrationEpoch{1}, generation, at(300), actions_);
+  control_.on_refused(compute.node, RegistrationEpoch{1}, {generation, {}}, at(300), actions_);
   EXPECT_NE(settle(), nullptr);
 }
 

@@ -207,6 +207,20 @@ TEST_F(StepLoopTest, MovesSequencesToAnotherReplica) {
   EXPECT_EQ(other_.held(), 0u);
 }
 
+TEST_F(StepLoopTest, GivesANewNodeInAnOldPlaceSequencesAgain) {
+  auto loop = make({&link_, &other_});
+  Stream first, second;
+  link_.go_away();
+  ASSERT_TRUE(loop->start(request_of(20, 2), first.callback()).has_value());  // finds that out, and moves
+  first.wait_for_end();
+  link_.come_back();
+  loop->on_node(0);
+  ASSERT_TRUE(loop->start(request_of(20, 2), second.callback()).has_value());
+  second.wait_for_end();
+  EXPECT_GT(link_.steps(), 0u);
+  EXPECT_EQ(loop->compute_nodes_alive(), 2u);
+}
+
 TEST_F(StepLoopTest, TakesANodeForGoneThatDoesNotAnswer) {
   options_.step_max = std::chrono::milliseconds(5);
   auto loop = make({&link_});
