@@ -38,15 +38,16 @@ void wait_for_change(const std::atomic<T>& value, T old) {
   }
 }
 
-void pin(pthread_t thread, const cpu_set_t& allowed, unsigned nth) {
+// The CPU that it was pinned to; -1 if it was not, which is slower, never wrong.
+int pin(pthread_t thread, const cpu_set_t& allowed, unsigned nth) {
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
     if (!CPU_ISSET(cpu, &allowed) || nth-- != 0) continue;
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
-    pthread_setaffinity_np(thread, sizeof one, &one);  // best effort: an unpinned worker is slower, never wrong
-    return;
+    return pthread_setaffinity_np(thread, sizeof one, &one) == 0 ? cpu : -1;
   }
+  return -1;
 }
 
 }  // namespace
@@ -91,8 +92,22 @@ ThreadPool::ThreadPool(unsigned threads) {
                       CPU_COUNT(&allowed) >= static_cast<int>(threads) && threads > 1;
   for (unsigned worker = 1; worker < threads; ++worker) {
     workers_.emplace_back([this, worker] { work(worker); });
-    if (pinned) pin(workers_.back().native_handle(), allowed, worker);
+    if (!pinned) continue;
+    if (const int cpu = pin(workers_.back().native_handle(), allowed, worker); cpu >= 0) worker_cpus_.push_back(cpu);
   }
+}
+
+// The system likes to wake a thread on the CPU of whoever woke it, which may be a worker's: the two then take turns, and a
+// region takes as long as a parked thread takes to wake (a step of 10 ms was seen to take 50). Costs a look at the CPU's
+// number where nothing is wrong.
+void ThreadPool::leave_worker_cpus() const {
+  if (std::find(worker_cpus_.begin(), worker_cpus_.end(), sched_getcpu()) == worker_cpus_.end()) return;
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  cpu_set_t others = allowed;
+  for (const int cpu : worker_cpus_) CPU_CLR(cpu, &others);
+  if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
+  sched_setaffinity(0, sizeof allowed, &allowed);  // it may go back, but does not have to
 }
 
 ThreadPool::~ThreadPool() {
@@ -117,6 +132,7 @@ void ThreadPool::work(unsigned worker) {
 
 void ThreadPool::run(const std::function<void(unsigned)>& task) {
   std::lock_guard turn(turn_);
+  leave_worker_cpus();
   const std::uint32_t environment = set_float_environment();
   task_ = &task;
   unfinished_.store(static_cast<unsigned>(workers_.size()), std::memory_order_relaxed);

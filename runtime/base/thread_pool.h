@@ -41,6 +41,7 @@ class ThreadPool {
  private:
   explicit ThreadPool(unsigned threads);
   void work(unsigned worker);
+  void leave_worker_cpus() const;
 
   std::mutex turn_;  // one parallel region at a time
   std::atomic<std::uint64_t> region_{0};
@@ -48,6 +49,7 @@ class ThreadPool {
   std::atomic<bool> stopping_{false};
   const std::function<void(unsigned)>* task_ = nullptr;  // written by the turn's owner before region_ grows
   std::vector<std::thread> workers_;
+  std::vector<int> worker_cpus_;  // of the workers that are pinned
 };
 
 // Sets round-to-nearest, flush-to-zero off, denormals-are-zero off for the calling thread; returns the earlier state.

@@ -20,7 +20,8 @@ class SchedulerTest(ClusterTest):
         """Status and message for a node that says of itself what attention-a does, but for the changes."""
         model = json.loads(exchange(self.cluster.control, "GET", "/model")[1])
         body = {"role": "attention", "name": "stranger", "address": "ucx:none", "admin": "127.0.0.1:1", "memory_bytes": 1 << 30,
-                "read_bytes_per_second": 1e9, "threads": 1, "model": model["sha256"], "numerics_version": None,
+                "read_bytes_per_second": 1e9, "query_seconds": 1e-5, "step_seconds": 0, "row_seconds": 0, "cores": "a box",
+                "threads": 1, "model": model["sha256"], "numerics_version": None,
                 "wire_version": None, "generation_seen": 0, **changes}
         status, text = exchange(self.cluster.control, "POST", "/register", body)
         return status, json.loads(text).get("error", {})
