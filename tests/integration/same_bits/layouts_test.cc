@@ -40,6 +40,7 @@ cli::ClusterOptions options_for(const Layout& layout) {
   options.transport = layout.transport;
   options.ucx_tls = layout.tls;
   options.max_sequences = 4;
+  options.chunk_tokens = kPromptTokens;  // a whole prompt in one step, too
   options.context_tokens = 4096;
   return options;
 }
