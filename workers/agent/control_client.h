@@ -56,7 +56,7 @@ struct Orders {
 };
 
 // The scheduler's control port, seen by a node. Each call is one request.
-// Errors: kUnavailable, kDeadlineExceeded (no scheduler there, for now); kAborted (the lease is over: drop everything and
+// Errors: kUnavailable, kDeadlineExceeded (no scheduler answers there: worth trying again); kAborted (the lease is over: drop everything and
 // register again); kFailedPrecondition (this node can't be of this cluster; says what differs); kInternal (an answer
 // that is not ours to understand).
 // Thread: one; `cancel` from any.

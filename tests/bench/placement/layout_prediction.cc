@@ -65,7 +65,7 @@ Result<Round> LayoutPrediction::round() {
   if (Result<void> settled = driver_.await_holders(); !settled) return settled.error();
   const Result<double> after = predict();
   if (!after) return after.error();
-  return Round{(*before + *after) / 2, median(*steps), std::max(*before, *after) / std::min(*before, *after)};
+  return Round{(*before + *after) / 2, median(*steps)};
 }
 
 double median_ratio(const std::vector<Round>& rounds) {

@@ -25,7 +25,6 @@ inline constexpr std::uint32_t kLayoutNodes = 3;  // attention nodes that they n
 // steps between; seconds.
 struct Round {
   double predicted = 0, measured = 0;
-  double drift = 1;  // the larger of the two predictions over the smaller: how much the machine changed meanwhile
 };
 
 // A decode at some depth under one layout, whose step time is predicted and measured in turn. The constants are those of the

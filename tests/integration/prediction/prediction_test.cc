@@ -18,10 +18,8 @@ namespace {
 constexpr std::uint32_t kDepth = 2100;
 constexpr double kErrorMax = 0.25;
 // Neighbours on the same cores come and go between a prediction and the steps that it is about. The median of the rounds of an
-// attempt decides; an attempt that fails is repeated, with new measurements, so many times. A machine that changes its speed
-// by more than kDriftMax while it is measured, in most rounds, can neither pass nor fail.
+// attempt decides; an attempt that fails is repeated, with new measurements, so many times.
 constexpr int kRounds = 5, kAttempts = 4;
-constexpr double kDriftMax = 1.2;
 static_assert(kRounds * kAttempts <= static_cast<int>(LayoutPrediction::kRoundsMax));
 
 constexpr std::uint32_t kChunk = 512;
@@ -54,7 +52,6 @@ TEST_P(PredictionTest, IsWithinAQuarterOfTheMeasuredStep) {
   auto prediction = LayoutPrediction::create(cluster(), layout, kDepth, kChunk);
   ASSERT_TRUE(prediction) << prediction.error().message;
   double ratio = 0;
-  int disturbed = 0;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     std::vector<Round> rounds;
     std::printf("%s:", layout.name.c_str());
@@ -63,14 +60,11 @@ TEST_P(PredictionTest, IsWithinAQuarterOfTheMeasuredStep) {
       ASSERT_TRUE(round) << round.error().message;
       std::printf(" %.2f/%.2f", 1e3 * round->measured, 1e3 * round->predicted);
       rounds.push_back(*round);
-      disturbed += round->drift > kDriftMax;
     }
     ratio = median_ratio(rounds);
     std::printf(" ms measured/predicted, median of the ratios %.2f\n", ratio);
     if (std::abs(ratio - 1) <= kErrorMax) return;
   }
-  if (2 * disturbed > kRounds * kAttempts)
-    GTEST_SKIP() << "the machine changed its speed in " << disturbed << " of " << kRounds * kAttempts << " rounds";
   FAIL() << layout.name << ": a step takes " << ratio << " times its prediction, after " << kAttempts << " attempts";
 }
 
