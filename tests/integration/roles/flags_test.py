@@ -91,8 +91,8 @@ class FlagsTest(unittest.TestCase):
         _, node, told = self.start_attention("--listen", "0.0.0.0", "--advertise", "127.0.0.1", "--admin-port", port)
         self.assertEqual(told["admin"], f"127.0.0.1:{port}")
         self.assertIn(f"admin=127.0.0.1:{port}", node.text())
-        listening = subprocess.run(["ss", "-Hltn"], capture_output=True, text=True).stdout
-        self.assertRegex(listening, rf"0\.0\.0\.0:{port}\b")
+        # Local addresses of TCP sockets, in hexadecimal, and state 0A: listening (proc_pid_net(5)).
+        self.assertRegex(Path("/proc/net/tcp").read_text(), rf"\b00000000:{port:04X} \S+ 0A\b")
 
     def test_addresses_that_are_not_ours_are_refused(self):
         self.assertIn("--listen is 203.0.113.9, which no network device of this machine has; it has 127.0.0.1",
