@@ -22,7 +22,6 @@ StepMetrics::StepMetrics(Metrics& metrics)
       recomputes_(metrics.counter("longshore_recomputed_sequences_total", "Sequences run again because KV was lost")),
       tokens_recomputed_(metrics.counter("longshore_recomputed_tokens_total",
                                          "Positions computed before that were discarded by a pause or a loss")),
-      steps_(metrics.counter("longshore_steps_total", "Steps computed")),
       time_to_first_token_(metrics.histogram("longshore_time_to_first_token_seconds",
                                              "From arrival to the first token", kTimeToFirstTokenBuckets)),
       inter_token_(metrics.histogram("longshore_inter_token_latency_seconds", "Between tokens of one sequence",
@@ -30,22 +29,11 @@ StepMetrics::StepMetrics(Metrics& metrics)
       request_time_(metrics.histogram("longshore_e2e_request_latency_seconds", "From arrival to the end",
                                       kRequestBuckets)),
       queue_time_(metrics.histogram("longshore_request_queue_time_seconds", "From arrival to the first step",
-                                    kRequestBuckets)) {
+                                    kRequestBuckets)),
+      steps_(metrics) {
   // All label values exist from the start, so that rates over them do.
   for (const char* reason : {"stop", "length", "abort", "error"})
     metrics_.counter("longshore_request_success_total", kFinishedHelp, {{"finished_reason", reason}});
-  const auto add_phase = [&](const char* phase, double StepTiming::*seconds_of) {
-    phases_.emplace_back(&metrics_.histogram("longshore_step_phase_seconds", "Time of each phase of a step",
-                                             kStepPhaseBuckets, {{"phase", phase}}),
-                         seconds_of);
-  };
-  add_phase("total", &StepTiming::total);
-  add_phase("compute", &StepTiming::compute);
-  add_phase("attention", &StepTiming::attention);
-  add_phase("wait", &StepTiming::wait);
-  add_phase("merge", &StepTiming::merge);
-  add_phase("transport", &StepTiming::transport);
-  add_phase("sample", &StepTiming::sample);
 }
 
 void StepMetrics::on_scheduled(SequenceTimes& times, TimePoint now, std::uint32_t prompt_tokens) {
@@ -82,11 +70,6 @@ void StepMetrics::on_error(const Error& error) {
 
 void StepMetrics::on_cancel() {
   metrics_.counter("longshore_request_success_total", kFinishedHelp, {{"finished_reason", "abort"}}).add();
-}
-
-void StepMetrics::on_step(const StepTiming& timing) {
-  steps_.add();
-  for (const auto& [histogram, seconds_of] : phases_) histogram->observe(timing.*seconds_of);
 }
 
 void StepMetrics::on_load(const batching::BatcherLoad& load, std::uint64_t leaves_used) {

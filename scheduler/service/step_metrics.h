@@ -2,13 +2,11 @@
 
 #include <cstdint>
 #include <optional>
-#include <utility>
-#include <vector>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/metrics.h"
 #include "runtime/base/result.h"
-#include "runtime/plan/step_outcome.h"
+#include "runtime/plan/step_timing_metrics.h"
 #include "scheduler/batching/batcher.h"
 
 namespace longshore::service {
@@ -30,7 +28,7 @@ class StepMetrics {
   void on_finish(const SequenceTimes& times, TimePoint now, batching::FinishReason reason);
   void on_error(const Error& error);
   void on_cancel();
-  void on_step(const StepTiming& timing);
+  void on_step(const StepTiming& timing) { steps_.on_step(timing); }
   void on_load(const batching::BatcherLoad& load, std::uint64_t leaves_used);
   // Totals since the start, of all replicas.
   void on_counts(const batching::BatcherCounts& counts);
@@ -45,12 +43,11 @@ class StepMetrics {
   Counter& preemptions_;
   Counter& recomputes_;
   Counter& tokens_recomputed_;
-  Counter& steps_;
   Histogram& time_to_first_token_;
   Histogram& inter_token_;
   Histogram& request_time_;
   Histogram& queue_time_;
-  std::vector<std::pair<Histogram*, double StepTiming::*>> phases_;
+  StepTimingMetrics steps_;
 };
 
 }  // namespace longshore::service

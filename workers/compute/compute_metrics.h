@@ -1,11 +1,10 @@
 #pragma once
 
+#include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "runtime/base/metrics.h"
-#include "runtime/plan/step_outcome.h"
+#include "runtime/plan/step_timing_metrics.h"
 #include "workers/compute/compute_node.h"
 
 namespace longshore::compute {
@@ -27,8 +26,7 @@ class ComputeMetrics {
  private:
   Gauge& blocks_used_;
   Gauge& blocks_capacity_;
-  Counter* steps_ = nullptr;  // null, and no phases, where others count them
-  std::vector<std::pair<Histogram*, double StepTiming::*>> phases_;
+  std::optional<StepTimingMetrics> steps_;  // none where others count them
 };
 
 }  // namespace longshore::compute
