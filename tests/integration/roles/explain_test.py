@@ -1,81 +1,24 @@
 #!/usr/bin/env python3
-"""`longshore explain` of running clusters: what it says is what is measured, in force and held.
-
-usage: explain_test.py PROGRAM [unittest arguments]; without the model in the cache it is skipped (exit code 77).
-"""
+"""`longshore explain` of running clusters: what it says is what is measured, in force and held."""
 import http.client
 import json
-import os
 import re
 import subprocess
-import sys
 import tempfile
-import time
 import unittest
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
-MODEL = "smollm2-135m"
-START_SECONDS = 90
-PROMPT = (ROOT / "deploy" / "quickstart-text.txt").read_text()
+import processes
+from processes import MODEL, PROMPT, Process, exchange, wait_until
+
 LEASE = 2.0
-PROGRAM = None  # argument of this script
-
-
-def model_file():
-    cache = os.environ.get("LONGSHORE_MODELS") or Path(
-        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "longshore" / "models"
-    return Path(cache) / f"{MODEL}.gguf"
-
-
-def exchange(port, method, path, body=None):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-    try:
-        connection.request(method, path, json.dumps(body) if body is not None else None,
-                           {"Content-Type": "application/json"})
-        reply = connection.getresponse()
-        return reply.status, reply.read().decode()
-    finally:
-        connection.close()
-
-
-def wait_until(what, condition, seconds=START_SECONDS):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if result := condition():
-            return result
-        time.sleep(0.1)
-    raise AssertionError(f"not within {seconds} s: {what}")
-
-
-class Process:
-    def __init__(self, folder, name, *arguments):
-        self.log = Path(folder) / f"{name}-{time.monotonic_ns()}.log"
-        with open(self.log, "w") as out:
-            self.process = subprocess.Popen([PROGRAM, *map(str, arguments)], stdout=out, stderr=subprocess.STDOUT)
-        self.name = name
-
-    def ready(self):
-        """Its ready line."""
-        def line():
-            if self.process.poll() is not None:
-                raise AssertionError(f"{self.name} ended:\n{self.log.read_text()}")
-            return re.search(r"^ready .*$", self.log.read_text(errors="replace"), re.MULTILINE)
-        return wait_until(f"{self.name} is ready", line).group()
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+START_SECONDS = 90
 
 
 def explain(folder, *arguments):
     """(text, figures by node) of `longshore explain`."""
     path = Path(folder) / "explain.json"
-    done = subprocess.run([PROGRAM, "explain", *arguments, "--json", path], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([processes.PROGRAM, "explain", *arguments, "--json", path], capture_output=True, text=True, timeout=30)
     if done.returncode != 0:
         raise AssertionError(f"explain {arguments} ended with {done.returncode}: {done.stderr}")
     figures = json.loads(path.read_text())
@@ -98,14 +41,16 @@ class ExplainTest(unittest.TestCase):
         self.addCleanup(self.folder.cleanup)
 
     def start(self, name, *arguments):
+        """The process and its ready line."""
         process = Process(self.folder.name, name, *arguments)
-        self.addCleanup(process.stop)
-        return process
+        self.addCleanup(process.kill)
+        wait_until(f"{name} is ready", process.is_ready, START_SECONDS)
+        return process, re.search(r"^ready .*$", process.text(), re.MULTILINE).group()
 
     def serve(self, *arguments):
         """Port of a `serve`."""
-        server = self.start("serve", "serve", MODEL, "--port", 0, "--max-sequences", 2, "--context", 4096, *arguments)
-        return int(re.search(r"http://127.0.0.1:(\d+)", server.ready()).group(1))
+        _, line = self.start("serve", "serve", MODEL, "--port", 0, "--max-sequences", 2, "--context", 4096, *arguments)
+        return int(re.search(r"http://127.0.0.1:(\d+)", line).group(1))
 
     def held(self, port):
         """Bytes that each attention node holds while a long prompt is answered."""
@@ -157,23 +102,20 @@ class ExplainTest(unittest.TestCase):
         self.assertEqual([node["name"] for node in placement["nodes"] if "idle" in node], [name for name, _, _ in idle])
 
     def test_explains_processes_with_measured_nodes_and_links(self):
-        scheduler = self.start("scheduler", "scheduler", MODEL, "--port", 0, "--control-port", 0, "--lease", LEASE,
-                               "--context", 4096, "--shard", "context")
-        line = scheduler.ready()
+        _, line = self.start("scheduler", "scheduler", MODEL, "--port", 0, "--control-port", 0, "--lease", LEASE,
+                             "--context", 4096, "--shard", "context")
         port = int(re.search(r"http://127.0.0.1:(\d+)", line).group(1))
         control = re.search(r"control=(\S+)", line).group(1)
-        early = subprocess.run([PROGRAM, "explain", "--scheduler", control], capture_output=True, text=True, timeout=30)
+        early = subprocess.run([processes.PROGRAM, "explain", "--scheduler", control], capture_output=True, text=True, timeout=30)
         self.assertNotEqual(early.returncode, 0)
         self.assertIn("no plan is in force yet", early.stderr)
 
-        fast = self.start("fast", "attention", "--scheduler", control, "--name", "fast", "--memory", "200MiB", "--threads", 1)
-        measured = float(re.search(r"read_bytes_per_second=(\S+)", fast.ready()).group(1))
-        slow = self.start("slow", "attention", "--scheduler", control, "--name", "slow", "--memory", "200MiB", "--threads", 1,
-                          "--read-bandwidth", f"{round(measured / 2e6)}MB")
-        slow.ready()
-        compute = self.start("compute", "compute", MODEL, "--scheduler", control, "--name", "compute", "--threads", 1,
-                             "--kv-memory", "200MiB")
-        compute.ready()
+        _, line = self.start("fast", "attention", "--scheduler", control, "--name", "fast", "--memory", "200MiB", "--threads", 1)
+        measured = float(re.search(r"read_bytes_per_second=(\S+)", line).group(1))
+        self.start("slow", "attention", "--scheduler", control, "--name", "slow", "--memory", "200MiB", "--threads", 1,
+                   "--read-bandwidth", f"{round(measured / 2e6)}MB")
+        compute, _ = self.start("compute", "compute", MODEL, "--scheduler", control, "--name", "compute", "--threads", 1,
+                                "--kv-memory", "200MiB")
 
         def explained():
             if exchange(port, "GET", "/readyz")[0] != 200:
@@ -192,7 +134,7 @@ class ExplainTest(unittest.TestCase):
         self.assertEqual(len({node["cores"] for node in nodes.values()}), 1, "all run on the cores of this machine")
         for name in ("fast", "slow"):
             self.assertGreater(nodes[name]["link_bytes_per_second"], 0)
-            self.assertRegex(compute.log.read_text(), rf"link to {name}: \S+, round trip [\d.]+ us, [\d.]+ GB/s")
+            self.assertRegex(compute.text(), rf"link to {name}: \S+, round trip [\d.]+ us, [\d.]+ GB/s")
 
         status, _ = exchange(port, "POST", "/v1/completions", {"prompt": PROMPT, "max_tokens": 5, "temperature": 0})
         self.assertEqual(status, 200)
@@ -202,10 +144,4 @@ class ExplainTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    PROGRAM = sys.argv[1]
-    if not model_file().exists():
-        print(f"skipped: {model_file()} is missing; run deploy/models/fetch {MODEL}")
-        sys.exit(77)
-    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
+    processes.main()
