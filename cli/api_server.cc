@@ -23,7 +23,7 @@
 namespace longshore::cli {
 namespace {
 
-// A token through the whole path: queue, step, sampling.
+// A token through the whole path: queue, step, every attention node of the plan, sampling.
 Result<void> probe(service::GenerationService& service) {
   struct Outcome {
     std::mutex mutex;
@@ -35,6 +35,7 @@ Result<void> probe(service::GenerationService& service) {
   request.prompt = {0};
   request.max_tokens = 1;
   request.sampling.temperature = 0;
+  request.asks_every_holder = true;
   const Result<SequenceId> sequence = service.start(std::move(request), [outcome](const service::GenerationEvent& event) {
     std::lock_guard lock(outcome->mutex);
     if (event.error) outcome->result = *event.error;

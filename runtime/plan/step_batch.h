@@ -17,6 +17,7 @@ struct SequenceStart {
   SamplingParams sampling;
   std::uint32_t prompt_tokens = 0;    // rows below follow the prompt's rule, rows above the decode rule
   std::uint64_t tokens_expected = 0;  // prompt and the most that may be produced: fixes the context stripe
+  bool asks_every_holder = false;     // also those with no leaf of it, in every layer that can be attended elsewhere: a probe
 };
 
 // A run of positions of one sequence to pass through all layers.

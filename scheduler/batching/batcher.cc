@@ -30,6 +30,7 @@ Result<void> Batcher::add(SequenceId id, SequenceRequest request) {
   sequence.tokens = std::move(request.prompt);
   sequence.max_tokens = request.max_tokens;
   sequence.score_prompt = request.score_prompt;
+  sequence.asks_every_holder = request.asks_every_holder;
   sequence.sampling = std::move(request.sampling);
   sequences_.emplace(id, std::move(sequence));
   queue_.insert(id);
@@ -131,7 +132,8 @@ void Batcher::append(Sequence& sequence, std::uint32_t rows, StepBatch& batch, I
                             .epoch = sequence.epoch,
                             .sampling = sequence.sampling,
                             .prompt_tokens = sequence.prompt_tokens,
-                            .tokens_expected = std::uint64_t{sequence.prompt_tokens} + sequence.max_tokens});
+                            .tokens_expected = std::uint64_t{sequence.prompt_tokens} + sequence.max_tokens,
+                            .asks_every_holder = sequence.asks_every_holder});
     sequence.started = true;
   }
   const std::uint32_t begin = sequence.rows_done, end = begin + rows;

@@ -17,6 +17,7 @@ struct SequenceRequest {
   std::uint32_t max_tokens = 0;  // 0: run (and score) the prompt only
   bool score_prompt = false;
   SamplingParams sampling;
+  bool asks_every_holder = false;  // see SequenceStart
 };
 
 enum class FinishReason { kStop, kLength };
@@ -47,6 +48,7 @@ struct Sequence {
   std::uint32_t max_tokens = 0;
   bool score_prompt = false;
   SamplingParams sampling;
+  bool asks_every_holder = false;
 
   std::uint32_t rows_done = 0;        // positions [0, rows_done) are computed under this epoch
   std::uint64_t leaves_reserved = 0;  // of KV room; 0 while waiting

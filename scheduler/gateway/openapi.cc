@@ -31,7 +31,7 @@ const std::string_view kOpenApi = R"json({
       "tokens": {"type": "array", "items": {"type": "integer", "minimum": 0}}}}}}},
     "responses": {"200": {"description": "The text, as content and as prompt"}, "default": {"$ref": "#/components/responses/Error"}}}},
   "/health": {"get": {"summary": "The same as /readyz", "responses": {"200": {"description": "Ready"}, "503": {"$ref": "#/components/responses/Error"}}}},
-  "/readyz": {"get": {"summary": "Whether a token was generated at the last probe, under a plan whose nodes hold their leases", "responses": {"200": {"description": "Ready"}, "503": {"$ref": "#/components/responses/Error"}}}},
+  "/readyz": {"get": {"summary": "Whether a token was generated at the last probe, for which every attention node of the plan answered in every layer", "responses": {"200": {"description": "Ready"}, "503": {"$ref": "#/components/responses/Error"}}}},
   "/livez": {"get": {"summary": "Whether the process answers", "responses": {"200": {"description": "It does"}}}},
   "/load": {"get": {"summary": "Running and waiting sequences, used share of the KV room", "responses": {"200": {"description": "server_load, running, waiting, kv_used"}}}},
   "/version": {"get": {"summary": "Versions of program and arithmetic", "responses": {"200": {"description": "version, numerics, model"}}}},

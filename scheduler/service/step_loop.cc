@@ -62,7 +62,8 @@ Result<SequenceId> StepLoop::start(GenerationRequest request, GenerationCallback
   auto added = replica->batcher.add(id, {.prompt = std::move(request.prompt),
                                          .max_tokens = request.max_tokens,
                                          .score_prompt = request.score_prompt,
-                                         .sampling = std::move(request.sampling)});
+                                         .sampling = std::move(request.sampling),
+                                         .asks_every_holder = request.asks_every_holder});
   if (!added) return added.error();
   last_sequence_ = id;
   Client& client = clients_[id];

@@ -13,7 +13,7 @@ namespace longshore::wire {
 namespace {
 
 // The least that one of each can take: what `count` holds an announced number against.
-constexpr std::size_t kStartBytesMin = 84;
+constexpr std::size_t kStartBytesMin = 85;
 constexpr std::size_t kReleaseBytes = 8;
 constexpr std::size_t kEntryBytesMin = 30;
 constexpr std::size_t kScoredBytesMin = 12;
@@ -142,6 +142,7 @@ transport::Message encode(const StepBatch& batch, transport::MessagePool& pool) 
     writer.put(start.epoch.value);
     writer.put(start.prompt_tokens);
     writer.put(start.tokens_expected);
+    writer.flag(start.asks_every_holder);
     put_sampling(writer, start.sampling);
   }
   writer.count(batch.releases.size(), kStepEntriesMax);
@@ -180,6 +181,7 @@ Result<StepBatch> decode_step_batch(std::span<const std::byte> frame) {
     start.epoch.value = reader.get<std::uint32_t>("epoch");
     start.prompt_tokens = reader.get<std::uint32_t>("prompt_tokens");
     start.tokens_expected = reader.get<std::uint64_t>("tokens_expected");
+    start.asks_every_holder = reader.flag("asks_every_holder");
     start.sampling = get_sampling(reader);
     batch.starts.push_back(std::move(start));
   }

@@ -22,6 +22,8 @@ AttentionNode::AttentionNode(std::string name, NodeId id, const ServedModel& mod
       scratch_(pool.threads()),
       links_(metrics, name_),
       queries_(metrics.counter("longshore_attention_queries_total", "Attention queries answered", {{"node", name_}})),
+      probes_(metrics.counter("longshore_attention_probes_total",
+                              "Queries for no KV answered: of a link's speed, or of /readyz", {{"node", name_}})),
       bytes_read_(metrics.counter("longshore_attention_kv_read_bytes_total", "Bytes of KV that queries attended over",
                                   {{"node", name_}})),
       blocks_in_(metrics.counter("longshore_kv_blocks_received_total", "KV blocks pulled and verified",

@@ -111,6 +111,7 @@ class AttentionNode final : public transport::Receiver {
 
   transport::LinkMetrics links_;
   Counter& queries_;
+  Counter& probes_;
   Counter& bytes_read_;
   Counter& blocks_in_;
   Gauge& blocks_held_;

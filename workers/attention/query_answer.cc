@@ -35,8 +35,10 @@ void AttentionNode::on_query(transport::PeerId peer, std::span<const std::byte> 
   for (std::size_t i = 0; i < query->items.size(); ++i) errors[i] = find_leaves(peer, *query, i);
   attend(*query, errors);
   send(peer, reply(*query, errors));
-  // Questions about nobody measure the link (workers/compute/link_probe.h): they are no attention.
-  if (std::all_of(errors.begin(), errors.end(), [](const auto& error) { return error.has_value(); })) return;
+  if (std::all_of(query->items.begin(), query->items.end(), [](const auto& item) { return item.leaf_end <= 1; })) {
+    probes_.add();
+    return;
+  }
   queries_.add();
   attend_seconds_.observe(std::chrono::duration<double>(clock.now() - start).count());
 }
@@ -59,6 +61,8 @@ std::optional<Error> AttentionNode::find_leaves(transport::PeerId peer, const wi
   std::vector<Answer>& answers = answers_[index];
   if (answers.size() < item.kv_heads.size()) answers.resize(item.kv_heads.size());
   for (std::size_t h = 0; h < item.kv_heads.size(); ++h) {
+    answers[h].held.clear();
+    if (item.leaf_end <= 1) continue;  // of a sequence with nothing here: known or not, the answer is empty
     const Result<void> found = held_.find(peer, item.sequence, item.epoch, query.layer, item.kv_heads[h], item.leaf_end,
                                           answers[h].held);
     if (!found) return found.error();

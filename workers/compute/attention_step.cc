@@ -48,7 +48,9 @@ attention::Queries AttentionStep::queries(const AttendedGroup& group, std::uint3
 void AttentionStep::begin(StepId step, std::vector<AttendedGroup> groups) {
   step_ = step;
   groups_ = std::move(groups);
-  has_remote_ = std::any_of(groups_.begin(), groups_.end(), [](const AttendedGroup& g) { return g.remote_end > 1; });
+  has_remote_ = std::any_of(groups_.begin(), groups_.end(), [](const AttendedGroup& g) {
+    return g.remote_end > 1 || (g.sequence->start.asks_every_holder && !g.sequence->plan->nodes().empty());
+  });
   CHECK(!has_remote_ || holders_ != nullptr) << "leaves are elsewhere and nobody can be asked";
 
   // Where there are fewer groups and heads than would keep the threads busy, long runs of leaves are cut.
@@ -83,7 +85,8 @@ void AttentionStep::send_queries(std::uint32_t layer, const model::Activations& 
     for (std::uint32_t head = 0; head < config_.kv_heads; ++head) {
       // A pattern of n entries shows all its nodes within n stripes.
       const std::size_t stripes = sequence.plan->holders[head].size();
-      for (std::uint32_t leaf = 1, s = 0; leaf < group.remote_end && s < stripes; leaf += sequence.stripe, ++s) {
+      for (std::uint32_t leaf = 1, s = 0; s < stripes; leaf += sequence.stripe, ++s) {
+        if (leaf >= group.remote_end && !sequence.start.asks_every_holder) break;
         std::vector<Item>& of_node = items[sequence.plan->holder(head, leaf, sequence.stripe)];
         if (of_node.empty() || of_node.back().group != g) of_node.push_back({g, {}});
         std::vector<std::uint32_t>& heads = of_node.back().heads;
@@ -102,7 +105,7 @@ void AttentionStep::send_queries(std::uint32_t layer, const model::Activations& 
     for (const Item& item : of_node) {
       const AttendedGroup& group = groups_[item.group];
       writer.add_item({group.sequence->start.sequence, group.sequence->start.epoch, group.rows.position,
-                       group.rows.tokens, group.remote_end, item.heads, {}});
+                       group.rows.tokens, std::min(group.remote_end, leaf_of(group.rows.position)), item.heads, {}});
       asked.groups.push_back(item.group);
     }
     writer.lay_out(holders_->transport().messages());

@@ -4,9 +4,11 @@ import signal
 import time
 
 import processes
-from processes import LEASE, OTHER_MODEL, PROMPT, ClusterTest, Stream, wait_until
+from processes import LEASE, OTHER_MODEL, PROMPT, ClusterTest, Stream, exchange, wait_until
 
 QUERIES = "longshore_attention_queries_total"
+PROBES = "longshore_attention_probes_total"
+LAYERS = 30  # of the model
 HELD = "longshore_kv_blocks_used"
 RUN_AGAIN = "longshore_recomputed_tokens_total"
 
@@ -36,6 +38,14 @@ class NodesTest(ClusterTest):
         for node in (self.a, self.b):
             self.assertGreater(node.metric("longshore_kv_blocks_received_total"), 0, self.cluster)
             self.assertGreater(node.metric(QUERIES), 0, self.cluster)
+
+    def test_1_ready_means_that_every_attention_node_answered_in_every_layer(self):
+        before = [node.metric(PROBES) for node in (self.a, self.b)]
+
+        def asked():
+            self.assertEqual(exchange(self.cluster.port, "GET", "/readyz")[0], 200)
+            return all(node.metric(PROBES) - was == LAYERS for node, was in zip((self.a, self.b), before))
+        wait_until("the nodes are asked when the last probe is too old", asked)
 
     def test_2_an_attention_node_is_killed_and_another_comes(self):
         streams = [Stream(self.cluster.port, *self.requests[which]) for which in (0, 1)]

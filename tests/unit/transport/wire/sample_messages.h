@@ -64,6 +64,7 @@ inline StepBatch batch() {
   start.epoch = SequenceEpoch{2};
   start.prompt_tokens = 3;
   start.tokens_expected = 100;
+  start.asks_every_holder = true;
   start.sampling.temperature = 0.5f;
   start.sampling.seed = 12345;
   start.sampling.top_logprobs = 5;

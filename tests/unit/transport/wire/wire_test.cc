@@ -151,6 +151,7 @@ TEST_F(WireTest, BatchComesBack) {
   EXPECT_EQ(batch->generation, sent.generation);
   ASSERT_EQ(batch->starts.size(), 1u);
   EXPECT_EQ(batch->starts[0].tokens_expected, 100u);
+  EXPECT_TRUE(batch->starts[0].asks_every_holder);
   EXPECT_EQ(batch->starts[0].sampling.temperature, 0.5f);
   EXPECT_EQ(batch->starts[0].sampling.seed, 12345u);
   EXPECT_EQ(batch->starts[0].sampling.logit_bias, sent.starts[0].sampling.logit_bias);
@@ -337,7 +338,7 @@ TEST_F(WireTest, TheExampleInTheGrammarIsAMessage) {
   }
   EXPECT_EQ(hex,
             "4c534631"
-            "0100"
+            "0200"
             "2200"
             "04000000"
             "ffffffff"
@@ -347,7 +348,7 @@ TEST_F(WireTest, TheExampleInTheGrammarIsAMessage) {
             "2211000000000000"
             "05000000"
             "00000000"
-            "c8984768162efa3d"
+            "ef342f230dc85150"
             "02000000");
 }
 
