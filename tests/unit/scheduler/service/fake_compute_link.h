@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -28,7 +29,7 @@ class FakeComputeLink final : public ComputeLink {
 
   Result<StepOutcome> wait(std::chrono::milliseconds timeout) override {
     std::unique_lock lock(mutex_);
-    if (!changed_.wait_for(lock, timeout, [&] { return is_gone_ || (batch_ && !is_held_); }))
+    if (!changed_.wait_for(lock, timeout, [&] { return is_gone_ || (batch_ && !is_held_ && steps_ <= steps_free_); }))
       return make_error(ErrorCode::kDeadlineExceeded, "the fake takes its time");
     if (is_gone_) return make_error(ErrorCode::kUnavailable, "the fake is gone");
     StepOutcome outcome;
@@ -58,7 +59,14 @@ class FakeComputeLink final : public ComputeLink {
 
   void set_capacity(std::uint64_t leaves) { change([&] { capacity_ = leaves; }); }
   void hold_steps() { change([&] { is_held_ = true; }); }
-  void let_go() { change([&] { is_held_ = false; }); }
+  // Holds those that come after so many.
+  void hold_steps_after(std::uint64_t steps) { change([&] { steps_free_ = steps; }); }
+  void let_go() {
+    change([&] {
+      is_held_ = false;
+      steps_free_ = UINT64_MAX;
+    });
+  }
   void lose_next_entries(int count) { change([&] { losses_ = count; }); }
   // It forgets everything, as a process that dies does.
   void go_away() {
@@ -96,6 +104,7 @@ class FakeComputeLink final : public ComputeLink {
   std::set<SequenceId> held_;
   std::uint64_t capacity_ = 64;
   std::uint64_t steps_ = 0;
+  std::uint64_t steps_free_ = UINT64_MAX;
   bool is_held_ = false, is_gone_ = false;
   int losses_ = 0;
 };

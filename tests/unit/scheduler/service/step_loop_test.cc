@@ -163,11 +163,14 @@ TEST_F(StepLoopTest, FinishesAfterAttentionNodesLostKv) {
 TEST_F(StepLoopTest, GoesOnWhenTheComputeNodeComesBack) {
   options_.compute_gone_max = std::chrono::seconds(20);
   auto loop = make({&link_});
+  link_.hold_steps_after(5);
   Stream stream;
   ASSERT_TRUE(loop->start(request_of(20, 2000), stream.callback()).has_value());
   stream.wait_for_tokens(5);
+  link_.wait_for_a_step();
   link_.go_away();
   while (loop->compute_nodes_alive() > 0) std::this_thread::yield();
+  link_.let_go();
   link_.come_back();
   stream.wait_for_end();
   ASSERT_EQ(stream.tokens().size(), 2000u);
