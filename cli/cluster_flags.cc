@@ -36,6 +36,15 @@ void add_cluster_flags(CLI::App& app, ClusterFlags& flags) {
   add("--isa", flags.isa, "Instruction set of the kernels: auto, avx512, avx2 or portable");
   add("--max-sequences,--max-num-seqs", flags.max_sequences, "Sequences computed together");
   add("--chunk-tokens,--max-num-batched-tokens", flags.chunk_tokens, "Tokens of one step, prefill and decode together");
+  add_prefix_cache_flag(app, flags.prefix_cache);
+}
+
+void add_prefix_cache_flag(CLI::App& app, bool& prefix_cache) {
+  with_environment(app.add_flag("--prefix-cache,--enable-prefix-caching,!--no-prefix-cache,!--no-enable-prefix-caching",
+                                prefix_cache,
+                                "Keep the KV of ended sequences for those that begin with the same tokens, while nobody "
+                                "needs its room"))
+      ->default_str("true");
 }
 
 Result<std::uint64_t> parse_bytes(const std::string& flag, const std::string& text) {

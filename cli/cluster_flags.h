@@ -27,9 +27,11 @@ struct ClusterFlags {
   std::string isa = "auto";
   std::uint32_t max_sequences = 16;
   std::uint32_t chunk_tokens = 512;
+  bool prefix_cache = true;
 };
 
 void add_cluster_flags(CLI::App& app, ClusterFlags& flags);
+void add_prefix_cache_flag(CLI::App& app, bool& prefix_cache);
 
 struct ParsedClusterFlags {
   ClusterOptions options;

@@ -24,6 +24,8 @@ Result<std::unique_ptr<LocalService>> LocalService::create(const ClusterFlags& f
   options.batcher.queue_sequences_max = queue;
   options.batcher.context_tokens = local->cluster_->context_tokens();
   options.batcher.vocabulary_tokens = local->model_.config().vocabulary;
+  options.batcher.prefix_cache = flags.prefix_cache;
+  options.batcher.prefixes_end_whole = local->model_.config().has_windows();
   options.batcher.kv_leaves = local->link_->kv_leaf_capacity();
   Result<std::unique_ptr<service::StepLoop>> loop =
       service::StepLoop::create(options, {local->link_.get()}, local->metrics_, local->clock_);

@@ -146,11 +146,31 @@ Result<void> attend_range(const AttentionKernels& kernels,
   return {};
 }
 
+void attend_previous(const AttentionKernels& kernels,
+                     const AttendShape& shape,
+                     const Queries& queries,
+                     const HeldLeaf& previous,
+                     NodeList& nodes,
+                     AttendScratch& scratch) {
+  check_call(shape, queries);
+  CHECK(previous.leaf >= 1 && previous.leaf + 1 == leaf_of(queries.position)) << previous.leaf;
+  scratch.reserve(shape);
+  const std::uint32_t rows = queries.tokens * shape.group;
+  nodes.reset(rows, shape.layout.d);
+  for (std::uint32_t begin = 0; begin < rows;) {
+    const RowTile tile = open_tile(shape, queries, begin, scratch);
+    nodes.begin_rows(tile.begin, tile.count);
+    attend_tile(kernels, shape, queries, tile, previous, nullptr, nodes.add_leaf(previous.leaf - 1), scratch);
+    begin += tile.count;
+  }
+}
+
 Result<void> RowPartials::attend_local(const AttentionKernels& kernels,
                                        const AttendShape& shape,
                                        const Queries& queries,
                                        std::span<const HeldLeaf> held,
-                                       AttendScratch& scratch) {
+                                       AttendScratch& scratch,
+                                       PreviousLeaf previous) {
   check_call(shape, queries);
   scratch.reserve(shape);
   rows_ = 0;
@@ -159,10 +179,15 @@ Result<void> RowPartials::attend_local(const AttentionKernels& kernels,
   const std::uint32_t last = queries.position + queries.tokens - 1;
   const std::uint32_t leaves[kPieces] = {0, newest - 1, newest};
   const bool repeats[kPieces] = {newest < 2, newest == 0, false};
+  previous_elsewhere_.reset();
+  if (previous == PreviousLeaf::kElsewhere) {
+    CHECK(newest >= 2) << "leaf 0 never is elsewhere";
+    previous_elsewhere_ = NodeName{0, newest - 2};
+  }
   for (std::uint32_t piece = 0; piece < kPieces; ++piece) {
     const std::uint32_t leaf = leaves[piece];
     // The first token sees furthest back, the last one furthest ahead.
-    has_piece_[piece] = !repeats[piece] && first_visible(shape, queries.position) < (leaf + 1) * kLeafTokens;
+    has_piece_[piece] = !repeats[piece] && !(piece == kPrevious && previous_elsewhere_) && first_visible(shape, queries.position) < (leaf + 1) * kLeafTokens;
     if (!has_piece_[piece]) continue;
     const auto at =
         std::lower_bound(held.begin(), held.end(), leaf,
@@ -193,7 +218,14 @@ Result<void> RowPartials::finish(const AttentionKernels& kernels,
                                  std::size_t out_token_stride) {
   CHECK(rows_ > 0) << "finish without attend_local";
   const std::uint32_t d = shape_.layout.d;
-  all_nodes_.assign(others.begin(), others.end());
+  PartialView previous;
+  if (has_piece_[kPrevious]) previous = pieces_[kPrevious].view();
+  all_nodes_.clear();
+  for (const TreeNode& other : others) {
+    if (other.name == previous_elsewhere_) previous = other.partial;
+    else all_nodes_.push_back(other);
+  }
+  if (previous_elsewhere_ && previous.sum == nullptr) return missing(previous_elsewhere_->index + 1, kLeafTokens, 0);
   for (std::size_t n = 0; n < nodes_.size(); ++n) all_nodes_.push_back(nodes_[n]);
   const Result<PartialView> tree = fold_.fold(kernels, range_, all_nodes_, rows_, d);
   if (!tree) return tree.error();
@@ -206,7 +238,7 @@ Result<void> RowPartials::finish(const AttentionKernels& kernels,
   };
   if (has_piece_[kFirst]) add(pieces_[kFirst].view());
   if (tree->sum != nullptr) add(*tree);
-  if (has_piece_[kPrevious]) add(pieces_[kPrevious].view());
+  if (previous.sum != nullptr) add(previous);
   add(pieces_[kNewest].view());
   for (std::uint32_t row = 0; row < rows_; ++row) {
     float* to = out + row / shape_.group * out_token_stride + std::size_t{row % shape_.group} * d;

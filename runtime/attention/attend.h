@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -72,6 +73,18 @@ Result<void> attend_range(const AttentionKernels& kernels,
                           NodeList& nodes,
                           AttendScratch& scratch);
 
+// What a holder runs that has leaf i-1 of the queries in the stead of the compute node: its partial alone, named as the
+// tree leaf behind required_range().
+void attend_previous(const AttentionKernels& kernels,
+                     const AttendShape& shape,
+                     const Queries& queries,
+                     const HeldLeaf& previous,
+                     NodeList& nodes,
+                     AttendScratch& scratch);
+
+// Whether leaf i-1 is in the compute node's own memory, or its partial comes from a holder.
+enum class PreviousLeaf { kHere, kElsewhere };
+
 // What the compute node holds of one call, in pieces, until the others' nodes are there. Reusable.
 class RowPartials {
  public:
@@ -82,10 +95,11 @@ class RowPartials {
                             const AttendShape& shape,
                             const Queries& queries,
                             std::span<const HeldLeaf> held,
-                            AttendScratch& scratch);
+                            AttendScratch& scratch,
+                            PreviousLeaf previous = PreviousLeaf::kHere);
 
   // Adds the others' nodes, given in any order, and divides: out [tokens, G, d] with its own stride between
-  // tokens. The nodes must hold for the same queries. Errors: kDataLoss unless own and given nodes cover
+  // tokens. The nodes must hold for the same queries; that of leaf i-1 is among them where it is elsewhere. Errors: kDataLoss unless own and given nodes cover
   // required_range() exactly once; `out` is then untouched. May be called again with other nodes.
   Result<void> finish(const AttentionKernels& kernels,
                       std::span<const TreeNode> others,
@@ -104,6 +118,7 @@ class RowPartials {
   TreeRange range_;
   AttentionPartial pieces_[kPieces];
   bool has_piece_[kPieces] = {};
+  std::optional<NodeName> previous_elsewhere_;
   NodeList nodes_;
   std::vector<TreeNode> all_nodes_;
   TreeFold fold_;

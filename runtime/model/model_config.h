@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -67,6 +68,9 @@ struct ModelConfig {
 
   std::uint32_t group() const { return query_heads / kv_heads; }  // G
   bool windowed(std::uint32_t layer) const { return window[layer] != 0; }
+  bool has_windows() const {
+    return std::any_of(window.begin(), window.end(), [](std::uint32_t positions) { return positions != 0; });
+  }
   const RopeConfig& rope_of(std::uint32_t layer) const { return windowed(layer) ? rope_local : rope; }
 };
 

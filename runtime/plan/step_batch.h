@@ -17,6 +17,14 @@ struct SequenceStart {
   SamplingParams sampling;
   std::uint32_t prompt_tokens = 0;    // rows below follow the prompt's rule, rows above the decode rule
   std::uint64_t tokens_expected = 0;  // prompt and the most that may be produced: fixes the context stripe
+  // It takes over the first leaves of a sequence that is over and was kept, and begins behind them: its first run is at
+  // 128 * leaves. It keeps that sequence's plan.
+  struct Prefix {
+    SequenceId carrier;
+    SequenceEpoch epoch;
+    std::uint32_t leaves = 0;  // at least 1
+  };
+  std::optional<Prefix> prefix;
   bool asks_every_holder = false;     // also those with no leaf of it, in every layer that can be attended elsewhere: a probe
 };
 
@@ -32,12 +40,19 @@ struct StepEntry {
   TokenId next_token = -1;         // with score: the known token after the run, scored from its last row; -1: none
 };
 
+// A sequence is over, but its first leaves are kept, for others to begin from.
+struct SequenceKeep {
+  SequenceId sequence;
+  std::uint32_t leaves = 0;  // at least 1; what lies behind them is freed
+};
+
 // What one forward pass must compute. Order of entries does not change any bit.
 struct StepBatch {
   StepId id;
   PlanGeneration generation;
   std::vector<SequenceStart> starts;   // applied first
   std::vector<SequenceId> releases;    // then their KV is freed, everywhere
+  std::vector<SequenceKeep> keeps;     // then what is not to be kept
   std::vector<StepEntry> entries;      // at most one per sequence
 };
 

@@ -12,7 +12,7 @@
 
 namespace longshore::batching {
 
-Batcher::Batcher(const BatcherOptions& options) : options_(options), queue_(options.queue_sequences_max) {
+Batcher::Batcher(const BatcherOptions& options) : options_(options), queue_(options.queue_sequences_max), prefixes_(options.prefixes_end_whole) {
   const auto valid = validate(options);
   CHECK(valid.has_value()) << valid.error().to_string();
 }
@@ -30,6 +30,7 @@ Result<void> Batcher::add(SequenceId id, SequenceRequest request) {
   sequence.tokens = std::move(request.prompt);
   sequence.max_tokens = request.max_tokens;
   sequence.score_prompt = request.score_prompt;
+  sequence.cache_salt = std::move(request.cache_salt);
   sequence.asks_every_holder = request.asks_every_holder;
   sequence.sampling = std::move(request.sampling);
   sequences_.emplace(id, std::move(sequence));
@@ -37,7 +38,7 @@ Result<void> Batcher::add(SequenceId id, SequenceRequest request) {
   return {};
 }
 
-void Batcher::cancel(SequenceId id) { forget(id); }
+void Batcher::cancel(SequenceId id) { retire(id); }
 
 std::optional<StepBatch> Batcher::next_batch(std::vector<SequenceEvent>& events) {
   CHECK(!in_flight_) << "step " << in_flight_->id.value << " has no outcome yet";
@@ -68,14 +69,17 @@ std::optional<StepBatch> Batcher::next_batch(std::vector<SequenceEvent>& events)
 
   batch.releases.assign(releases_.begin(), releases_.end());
   releases_.clear();
-  if (batch.entries.empty() && batch.releases.empty()) return std::nullopt;
+  for (const auto& [id, leaves] : keeps_) batch.keeps.push_back({id, leaves});
+  keeps_.clear();
+  if (batch.entries.empty() && batch.releases.empty() && batch.keeps.empty()) return std::nullopt;
   last_step_ = batch.id;
   in_flight_ = std::move(flight);
   return batch;
 }
 
 void Batcher::pause_what_no_longer_fits() {
-  while (leaves_reserved_ > options_.kv_leaves) {
+  while (leaves_reserved_ + prefixes_.leaves() > options_.kv_leaves) {
+    if (evict_prefix()) continue;
     const auto youngest = to_pause(admitted_);
     CHECK(youngest) << leaves_reserved_ << " leaves are reserved by nobody";
     pause(sequences_.at(*youngest));
@@ -87,9 +91,9 @@ void Batcher::grow_decodes(std::vector<SequenceEvent>& events) {
   const std::vector<SequenceId> by_age(admitted_.begin(), admitted_.end());
   for (const SequenceId id : by_age) {
     Sequence& sequence = sequences_.at(id);
-    const std::uint64_t leaves = leaves_for(sequence.tokens.size());
+    const std::uint64_t leaves = leaves_for(sequence.tokens.size()) - sequence.leaves_cached;
     while (sequence.phase == Phase::kDecode && leaves > sequence.leaves_reserved) {
-      if (leaves_free() > 0) {
+      if (make_room(leaves - sequence.leaves_reserved)) {
         reserve(sequence, leaves);
       } else if (admitted_.size() > 1) {
         pause(sequences_.at(*to_pause(admitted_)));  // perhaps this one: its phase then ends the loop
@@ -118,12 +122,68 @@ void Batcher::admit(std::vector<SequenceEvent>& events) {
       continue;
     }
     const std::uint64_t leaves = std::min(leaves_to_admit(sequence), options_.kv_leaves);
-    if (leaves > leaves_free()) return;
+    take_prefix(sequence);
+    if (!make_room(leaves - sequence.leaves_cached)) return leave_prefix(sequence);
     queue_.erase(*oldest);
     admitted_.insert(*oldest);
-    reserve(sequence, leaves);
+    reserve(sequence, leaves - sequence.leaves_cached);
     sequence.phase = Phase::kPrefill;
+    counts_.prefix_queries += sequence.tokens.size();
+    counts_.prefix_hits += sequence.rows_done;
   }
+}
+
+// All but the last known token may come from the cache; nothing may where every row's logits are asked for.
+void Batcher::take_prefix(Sequence& sequence) {
+  if (!options_.prefix_cache || (sequence.score_prompt && !sequence.scores_told)) return;
+  const auto leaves = static_cast<std::uint32_t>((sequence.tokens.size() - 1) / kLeafTokens);
+  name_leaves(sequence.cache_salt, sequence.tokens, leaves, sequence.leaf_names);
+  sequence.prefix = prefixes_.find(std::span(sequence.leaf_names).first(leaves));
+  if (!sequence.prefix) return;
+  sequence.leaves_cached = sequence.prefix->leaves;
+  sequence.last_cached = sequence.leaf_names[sequence.leaves_cached - 1];
+  prefixes_.pin(sequence.last_cached);
+  sequence.rows_done = sequence.leaves_cached * kLeafTokens;
+}
+
+void Batcher::leave_prefix(Sequence& sequence) {
+  if (sequence.leaves_cached > 0) prefixes_.unpin(sequence.last_cached);
+  sequence.leaves_cached = 0;
+  if (sequence.started) return;  // it holds what it took over until it is released
+  sequence.prefix.reset();
+  sequence.rows_done = 0;
+}
+
+bool Batcher::make_room(std::uint64_t leaves) {
+  while (leaves > leaves_free())
+    if (!evict_prefix()) return false;
+  return true;
+}
+
+bool Batcher::evict_prefix() {
+  const std::optional<PrefixCache::Eviction> eviction = prefixes_.evict();
+  if (!eviction) return false;
+  keeps_.erase(eviction->carrier);
+  if (eviction->keep > 0) keeps_[eviction->carrier] = eviction->keep;
+  else releases_.insert(eviction->carrier);
+  return true;
+}
+
+// What running sequences took over is from here on theirs.
+void Batcher::drop_prefixes() {
+  for (auto& [id, sequence] : sequences_) {
+    reserve(sequence, sequence.leaves_reserved + sequence.leaves_cached);
+    leave_prefix(sequence);
+  }
+  for (const SequenceId carrier : prefixes_.clear()) {
+    keeps_.erase(carrier);
+    releases_.insert(carrier);
+  }
+}
+
+void Batcher::set_generation(PlanGeneration generation) {
+  if (generation != generation_) drop_prefixes();
+  generation_ = generation;
 }
 
 void Batcher::append(Sequence& sequence, std::uint32_t rows, StepBatch& batch, InFlight& flight) {
@@ -133,8 +193,11 @@ void Batcher::append(Sequence& sequence, std::uint32_t rows, StepBatch& batch, I
                             .sampling = sequence.sampling,
                             .prompt_tokens = sequence.prompt_tokens,
                             .tokens_expected = std::uint64_t{sequence.prompt_tokens} + sequence.max_tokens,
+                            .prefix = sequence.prefix,
                             .asks_every_holder = sequence.asks_every_holder});
     sequence.started = true;
+    if (sequence.epoch == SequenceEpoch{1})
+      sequence.prompt_tokens_cached = std::min(sequence.rows_done, sequence.prompt_tokens);
   }
   const std::uint32_t begin = sequence.rows_done, end = begin + rows;
   StepEntry entry;
@@ -209,11 +272,12 @@ void Batcher::apply(Sequence& sequence, const InFlightEntry& expected, const Ent
   const std::uint32_t told = sequence.prompt_tokens_told;
   sequence.prompt_tokens_told = std::max(told, std::min(sequence.rows_done, sequence.prompt_tokens));
   event.prompt_tokens_done = sequence.prompt_tokens_told;
+  event.cached_tokens = sequence.prompt_tokens_cached;
   if (sequence.rows_done >= sequence.prompt_tokens && !std::exchange(sequence.scores_told, true))
     event.prompt_scores = sequence.scores;
   if (outcome.sampled) apply_token(sequence, *outcome.sampled, event);
   if (sequence.max_tokens == 0 && sequence.rows_missing() == 0) event.finish = FinishReason::kLength;
-  if (event.finish) forget(sequence.id);
+  if (event.finish) retire(sequence.id);
   if (event.token || event.finish || event.prompt_tokens_done != told) events.push_back(std::move(event));
 }
 
@@ -230,8 +294,9 @@ void Batcher::apply_token(Sequence& sequence, const ScoredToken& sampled, Sequen
     event.finish = FinishReason::kLength;
 }
 
-// The sequence keeps its room: nobody younger may slip into it.
+// The sequence keeps its room: nobody younger may slip into it. Ended ones may have lost as much as this one.
 void Batcher::recover(Sequence& sequence, const Error& error, std::vector<SequenceEvent>& events) {
+  drop_prefixes();
   if (++sequence.recomputes > options_.recomputes_max) return fail(sequence.id, error, events);
   ++counts_.recomputes;
   release(sequence);
@@ -245,11 +310,13 @@ std::vector<SequenceEvent> Batcher::on_node_lost(const Error& error, BatchSeen s
       if (const auto alive = sequences_.find(entry.sequence); alive != sequences_.end())
         recover(alive->second, error, events);
   in_flight_.reset();
+  drop_prefixes();
   for (const SequenceId id : admitted_) {
     if (sequences_.at(id).started) ++counts_.recomputes;  // those of the batch are counted
     restart(sequences_.at(id));
   }
   releases_.clear();  // whoever held them is gone
+  keeps_.clear();
   return events;
 }
 
@@ -284,11 +351,13 @@ BatcherLoad Batcher::load() const {
   return {.running = static_cast<std::uint32_t>(admitted_.size()),
           .waiting = static_cast<std::uint32_t>(queue_.size()),
           .leaves_reserved = leaves_reserved_,
+          .leaves_cached = prefixes_.leaves(),
           .leaves_capacity = options_.kv_leaves};
 }
 
 std::uint64_t Batcher::leaves_free() const {
-  return options_.kv_leaves > leaves_reserved_ ? options_.kv_leaves - leaves_reserved_ : 0;
+  const std::uint64_t used = leaves_reserved_ + prefixes_.leaves();
+  return options_.kv_leaves > used ? options_.kv_leaves - used : 0;
 }
 
 // No more than there are rows in a step: then each decode gets its row in each step.
@@ -303,6 +372,7 @@ void Batcher::pause(Sequence& sequence) {
   ++counts_.pauses;
   release(sequence);
   restart(sequence);
+  leave_prefix(sequence);
   reserve(sequence, 0);
   sequence.phase = Phase::kWaiting;
   admitted_.erase(sequence.id);
@@ -312,9 +382,10 @@ void Batcher::pause(Sequence& sequence) {
 // Nothing is computed under the next epoch.
 void Batcher::restart(Sequence& sequence) {
   if (!sequence.started) return;
-  counts_.tokens_discarded += sequence.rows_done;
+  counts_.tokens_discarded += sequence.rows_done - (sequence.prefix ? sequence.prefix->leaves * kLeafTokens : 0);
   sequence.epoch = SequenceEpoch{sequence.epoch.value + 1};
   sequence.started = false;
+  sequence.prefix.reset();
   sequence.rows_done = 0;
   sequence.phase = Phase::kPrefill;
   if (!sequence.scores_told) sequence.scores.clear();
@@ -324,10 +395,30 @@ void Batcher::release(const Sequence& sequence) {
   if (sequence.started) CHECK(releases_.insert(sequence.id).second) << "sequence " << sequence.id.value << " twice";
 }
 
+// The end of one whose KV is sound: its leaves may serve others.
+void Batcher::retire(SequenceId id) {
+  const auto found = sequences_.find(id);
+  if (found == sequences_.end()) return;
+  Sequence& sequence = found->second;
+  const std::uint32_t leaves = sequence.rows_done / kLeafTokens;
+  if (options_.prefix_cache && sequence.started && leaves > 0) {
+    bool has_place = true;
+    while (has_place && prefixes_.carriers() >= PrefixCache::kCarriersMax) has_place = evict_prefix();
+    name_leaves(sequence.cache_salt, sequence.tokens, leaves, sequence.leaf_names);
+    if (has_place && prefixes_.carry(id, sequence.epoch, std::span(sequence.leaf_names).first(leaves),
+                                     sequence.leaves_cached)) {
+      keeps_[id] = leaves;
+      sequence.started = false;  // there is nothing left to release as its own
+    }
+  }
+  forget(id);
+}
+
 void Batcher::forget(SequenceId id) {
   const auto found = sequences_.find(id);
   if (found == sequences_.end()) return;
   release(found->second);
+  leave_prefix(found->second);
   reserve(found->second, 0);
   admitted_.erase(id);
   queue_.erase(id);

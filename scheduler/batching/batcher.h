@@ -11,6 +11,7 @@
 #include "runtime/plan/step_batch.h"
 #include "runtime/plan/step_outcome.h"
 #include "scheduler/batching/batcher_options.h"
+#include "scheduler/batching/prefix_cache.h"
 #include "scheduler/batching/request_queue.h"
 #include "scheduler/batching/sequence.h"
 
@@ -20,6 +21,7 @@ struct BatcherLoad {
   std::uint32_t running = 0;         // admitted
   std::uint32_t waiting = 0;         // not yet, or paused
   std::uint64_t leaves_reserved = 0;
+  std::uint64_t leaves_cached = 0;   // of ended sequences, or shared by running ones
   std::uint64_t leaves_capacity = 0;
 };
 
@@ -28,6 +30,8 @@ struct BatcherCounts {
   std::uint64_t pauses = 0;          // for want of KV room
   std::uint64_t recomputes = 0;      // because KV was lost or a plan moved on
   std::uint64_t tokens_discarded = 0;  // rows that were computed and must be run again, for either reason
+  std::uint64_t prefix_queries = 0;    // tokens of sequences that were looked up in the prefix cache
+  std::uint64_t prefix_hits = 0;       // those of them that were found
 };
 
 // Whether a lost node had seen the batch in flight. If so that batch may be what killed it.
@@ -40,7 +44,8 @@ enum class BatchSeen { kNo, kYes };
 // (prefill_shares.h). Sequences are admitted strictly by age, on room for their tokens and one leaf more; when a
 // decode needs a leaf that is not there the youngest is paused, so the oldest always advances and nobody waits for
 // ever. Every (sequence, epoch) that a batch starts is released in exactly one later batch, and is started again, under
-// the next epoch, only in a batch after that.
+// the next epoch, only in a batch after that. In between, after its end, its leaves may be kept for others that begin
+// with the same tokens (prefix_cache.h); they give way to whoever needs the room.
 //
 // Thread: one.
 class Batcher {
@@ -76,16 +81,16 @@ class Batcher {
   std::vector<Sequence> give_up_all();
   void take_over(Sequence sequence);
 
-  // From the next batch on.
+  // From the next batch on. What ended sequences left behind lies where an earlier plan had it: a new one drops it.
   void set_kv_leaves(std::uint64_t leaves) { options_.kv_leaves = leaves; }
-  void set_generation(PlanGeneration generation) { generation_ = generation; }
+  void set_generation(PlanGeneration generation);
   // No new sequences from now on.
   void drain() { draining_ = true; }
 
   bool awaits(StepId id) const { return in_flight_ && in_flight_->id == id; }
   bool has_in_flight() const { return in_flight_.has_value(); }
   // Nothing to compute and nothing to release.
-  bool is_idle() const { return sequences_.empty() && releases_.empty(); }
+  bool is_idle() const { return sequences_.empty() && releases_.empty() && keeps_.empty(); }
   BatcherLoad load() const;
   const BatcherCounts& counts() const { return counts_; }
 
@@ -113,12 +118,19 @@ class Batcher {
   void apply_token(Sequence& sequence, const ScoredToken& sampled, SequenceEvent& event);
   void recover(Sequence& sequence, const Error& error, std::vector<SequenceEvent>& events);
 
+  void take_prefix(Sequence& sequence);
+  void leave_prefix(Sequence& sequence);
+  bool make_room(std::uint64_t leaves);
+  bool evict_prefix();
+  void drop_prefixes();
+
   std::uint64_t leaves_free() const;
   std::uint32_t admitted_max() const;
   void reserve(Sequence& sequence, std::uint64_t leaves);
   void pause(Sequence& sequence);
   void restart(Sequence& sequence);
   void release(const Sequence& sequence);
+  void retire(SequenceId id);
   void forget(SequenceId id);
   void fail(SequenceId id, Error error, std::vector<SequenceEvent>& events);
 
@@ -126,7 +138,9 @@ class Batcher {
   std::map<SequenceId, Sequence> sequences_;  // all that are alive, by age
   std::set<SequenceId> admitted_;
   RequestQueue queue_;
-  std::set<SequenceId> releases_;             // for the next batch
+  PrefixCache prefixes_;
+  std::set<SequenceId> releases_;               // for the next batch
+  std::map<SequenceId, std::uint32_t> keeps_;   // likewise: how many leaves
   std::uint64_t leaves_reserved_ = 0;
   std::optional<InFlight> in_flight_;
   StepId last_step_{0};

@@ -2,11 +2,14 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "runtime/base/ids.h"
 #include "runtime/base/result.h"
+#include "runtime/base/sha256.h"
 #include "runtime/plan/sampling_params.h"
+#include "runtime/plan/step_batch.h"
 #include "runtime/plan/step_outcome.h"
 
 namespace longshore::batching {
@@ -17,6 +20,7 @@ struct SequenceRequest {
   std::uint32_t max_tokens = 0;  // 0: run (and score) the prompt only
   bool score_prompt = false;
   SamplingParams sampling;
+  std::string cache_salt;          // shares prefixes only with those of the same salt
   bool asks_every_holder = false;  // see SequenceStart
 };
 
@@ -30,6 +34,7 @@ struct SequenceEvent {
   std::optional<FinishReason> finish;
   std::optional<Error> error;
   std::uint32_t prompt_tokens_done = 0;    // never falls, not even when the prompt is run again
+  std::uint32_t cached_tokens = 0;         // of the prompt, that were taken over when it began
 };
 
 // waiting --admitted--> prefill --last known token's row sampled--> decode --end token, length, error--> gone
@@ -48,13 +53,19 @@ struct Sequence {
   std::uint32_t max_tokens = 0;
   bool score_prompt = false;
   SamplingParams sampling;
+  std::string cache_salt;
   bool asks_every_holder = false;
+  std::vector<Sha256> leaf_names;     // as far as they were asked for (prefix_cache.h)
 
   std::uint32_t rows_done = 0;        // positions [0, rows_done) are computed under this epoch
-  std::uint64_t leaves_reserved = 0;  // of KV room; 0 while waiting
+  std::uint32_t leaves_cached = 0;    // taken over from the prefix cache, which counts their room
+  Sha256 last_cached{};               // the last of them, pinned there
+  std::optional<SequenceStart::Prefix> prefix;  // what this epoch begins with
+  std::uint64_t leaves_reserved = 0;  // of KV room, for the others; 0 while waiting
   bool started = false;               // the compute node has been told of this epoch
   std::uint32_t recomputes = 0;       // since the last new token
   std::uint32_t prompt_tokens_told = 0;
+  std::uint32_t prompt_tokens_cached = 0;
   std::vector<ScoredToken> scores;    // of prompt[1..], as far as known
   bool scores_told = false;
 

@@ -135,6 +135,7 @@ GenerationFields read_generation(FieldReader& fields, std::uint32_t vocabulary) 
   read_stop(fields, out.stop);
   read_stream(fields, out);
   fields.string("user");
+  out.cache_salt = fields.string("cache_salt");
   out.return_token_ids = fields.boolean("return_token_ids", false);
   out.return_tokens_as_token_ids = fields.boolean("return_tokens_as_token_ids", false);
   return out;

@@ -30,6 +30,7 @@ struct GenerationFields {
   std::string model;        // empty: the one that is served
   SamplingParams sampling;  // seed, choice and end_tokens are the gateway's to set
   std::optional<std::int64_t> seed;
+  std::string cache_salt;
   std::optional<std::uint32_t> max_tokens;  // max_completion_tokens wins over max_tokens
   std::uint32_t n = 1;                      // [1, 128]
   std::vector<std::string> stop;            // at most kStopStringsMax, none empty

@@ -70,7 +70,8 @@ const std::string_view kOpenApi = R"json({
       "return_progress": {"type": "boolean", "default": false, "description": "chunks with prompt_progress (total, cache, processed, time_ms) during prefill"},
       "return_token_ids": {"type": "boolean", "default": false, "description": "adds token_ids and prompt_token_ids"},
       "return_tokens_as_token_ids": {"type": "boolean", "default": false, "description": "token_id:123 in place of token texts in logprobs"},
-      "user": {"type": "string"}}},
+      "user": {"type": "string"},
+      "cache_salt": {"type": "string", "description": "shares cached prefixes with requests of the same salt only"}}},
     "ChatRequest": {"allOf": [{"$ref": "#/components/schemas/Generation"}, {"type": "object", "required": ["messages"], "properties": {
       "messages": {"type": "array", "minItems": 1, "maxItems": 4096, "items": {"type": "object", "required": ["role", "content"], "properties": {
         "role": {"type": "string"},

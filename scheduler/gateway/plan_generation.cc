@@ -89,6 +89,7 @@ void add_choices(GenerationPlan& plan,
     choice.request.prompt = prompt;
     choice.request.max_tokens = max_tokens;
     choice.request.score_prompt = score_prompt;
+    choice.request.cache_salt = fields.cache_salt;
     choice.request.sampling = fields.sampling;
     choice.request.sampling.seed = static_cast<std::uint64_t>(plan.head.seed);
     choice.request.sampling.choice = i;

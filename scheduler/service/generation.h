@@ -21,6 +21,7 @@ struct GenerationRequest {
   std::uint32_t max_tokens = 0;       // 0: produce nothing (score the prompt only)
   bool score_prompt = false;          // report the log-probability of each prompt token after the first
   SamplingParams sampling;
+  std::string cache_salt;             // its leaves in the prefix cache are shared with requests of the same salt only
   bool asks_every_holder = false;     // a probe: every attention node of the plan must answer, in every layer
 };
 

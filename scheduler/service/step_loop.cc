@@ -63,6 +63,7 @@ Result<SequenceId> StepLoop::start(GenerationRequest request, GenerationCallback
                                          .max_tokens = request.max_tokens,
                                          .score_prompt = request.score_prompt,
                                          .sampling = std::move(request.sampling),
+                                         .cache_salt = std::move(request.cache_salt),
                                          .asks_every_holder = request.asks_every_holder});
   if (!added) return added.error();
   last_sequence_ = id;
@@ -271,6 +272,7 @@ void StepLoop::deliver(std::vector<SequenceEvent> events) {
       told.finish = *event.finish == batching::FinishReason::kStop ? FinishReason::kStop : FinishReason::kLength;
     told.error = std::move(event.error);
     told.prompt_tokens_done = event.prompt_tokens_done;
+    told.cached_tokens = event.cached_tokens;
     client.on_event(told);
     if (is_last) clients_.erase(found);
   }
@@ -296,11 +298,14 @@ void StepLoop::refresh_metrics() {
     load.running += part.running;
     load.waiting += part.waiting;
     load.leaves_capacity += part.leaves_capacity;
+    load.leaves_cached += part.leaves_cached;
     leaves_used += replica->leaves_used;
     const batching::BatcherCounts& of_replica = replica->batcher.counts();
     counts.pauses += of_replica.pauses;
     counts.recomputes += of_replica.recomputes;
     counts.tokens_discarded += of_replica.tokens_discarded;
+    counts.prefix_queries += of_replica.prefix_queries;
+    counts.prefix_hits += of_replica.prefix_hits;
   }
   metrics_.on_load(load, leaves_used);
   metrics_.on_counts(counts);

@@ -22,6 +22,12 @@ StepMetrics::StepMetrics(Metrics& metrics)
       recomputes_(metrics.counter("longshore_recomputed_sequences_total", "Sequences run again because KV was lost")),
       tokens_recomputed_(metrics.counter("longshore_recomputed_tokens_total",
                                          "Positions computed before that were discarded by a pause or a loss")),
+      prefix_queries_(metrics.counter("longshore_prefix_cache_queries_total",
+                                      "Tokens of sequences that were looked up in the prefix cache")),
+      prefix_hits_(metrics.counter("longshore_prefix_cache_hits_total",
+                                   "Tokens of sequences that were taken over from the prefix cache")),
+      prefix_leaves_(metrics.gauge("longshore_prefix_cache_leaves",
+                                   "Leaves of 128 tokens in the prefix cache, in use or not")),
       time_to_first_token_(metrics.histogram("longshore_time_to_first_token_seconds",
                                              "From arrival to the first token", kTimeToFirstTokenBuckets)),
       inter_token_(metrics.histogram("longshore_inter_token_latency_seconds", "Between tokens of one sequence",
@@ -75,6 +81,7 @@ void StepMetrics::on_cancel() {
 void StepMetrics::on_load(const batching::BatcherLoad& load, std::uint64_t leaves_used) {
   running_.set(load.running);
   waiting_.set(load.waiting);
+  prefix_leaves_.set(static_cast<double>(load.leaves_cached));
   kv_usage_.set(load.leaves_capacity == 0 ? 0
                                           : static_cast<double>(leaves_used) / static_cast<double>(load.leaves_capacity));
 }
@@ -86,6 +93,8 @@ void StepMetrics::on_counts(const batching::BatcherCounts& counts) {
   raise(preemptions_, counts.pauses);
   raise(recomputes_, counts.recomputes);
   raise(tokens_recomputed_, counts.tokens_discarded);
+  raise(prefix_queries_, counts.prefix_queries);
+  raise(prefix_hits_, counts.prefix_hits);
 }
 
 }  // namespace longshore::service

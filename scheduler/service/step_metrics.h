@@ -43,6 +43,9 @@ class StepMetrics {
   Counter& preemptions_;
   Counter& recomputes_;
   Counter& tokens_recomputed_;
+  Counter& prefix_queries_;
+  Counter& prefix_hits_;
+  Gauge& prefix_leaves_;
   Histogram& time_to_first_token_;
   Histogram& inter_token_;
   Histogram& request_time_;

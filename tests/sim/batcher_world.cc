@@ -46,6 +46,8 @@ BatcherScenario BatcherScenario::draw(std::uint64_t seed) {
   s.options.vocabulary_tokens = kVocabulary;
   s.options.kv_leaves = 2 + random.below(one_of<std::uint64_t>(random, std::array<std::uint64_t, 3>{4, 16, 64}));
   s.options.recomputes_max = 1000;
+  s.options.prefix_cache = random.below(4) != 0;
+  s.options.prefixes_end_whole = random.below(4) == 0;
   s.requests = 1 + static_cast<std::uint32_t>(random.below(24));
   s.prompt_tokens_max = one_of<std::uint32_t>(random, std::array<std::uint32_t, 4>{1, 30, 300, 900});
   s.output_tokens_max = one_of<std::uint32_t>(random, std::array<std::uint32_t, 4>{1, 10, 150, 400});
@@ -103,7 +105,16 @@ void BatcherWorld::clients_act() {
 void BatcherWorld::submit() {
   batching::SequenceRequest request;
   const std::uint64_t prompt_tokens = 1 + random_.below(scenario_.prompt_tokens_max);
-  for (std::uint64_t i = 0; i < prompt_tokens; ++i)
+  // Half of the prompts begin as another one did.
+  if (!accepted_.empty() && random_.below(2) == 0) {
+    auto other = accepted_.begin();
+    std::advance(other, static_cast<long>(random_.below(accepted_.size())));
+    const std::vector<TokenId>& prompt = other->second.prompt;
+    request.prompt.assign(prompt.begin(), prompt.begin() + static_cast<long>(random_.below(prompt.size() + 1)));
+    request.prompt.resize(std::min<std::size_t>(request.prompt.size(), prompt_tokens));
+  }
+  if (random_.below(8) == 0) request.cache_salt = "another tenant";
+  while (request.prompt.size() < prompt_tokens)
     request.prompt.push_back(static_cast<TokenId>(random_.below(kVocabulary)));
   request.max_tokens = static_cast<std::uint32_t>(random_.below(scenario_.output_tokens_max + 1));
   request.score_prompt = random_.below(3) == 0;
@@ -139,8 +150,12 @@ void BatcherWorld::step() {
   }
   ++steps_;
   std::ostringstream text;
-  for (const auto& start : batch->starts) text << " start " << start.sequence.value << "/" << start.epoch.value;
+  for (const auto& start : batch->starts) {
+    text << " start " << start.sequence.value << "/" << start.epoch.value;
+    if (start.prefix) text << " behind " << start.prefix->leaves << " of " << start.prefix->carrier.value;
+  }
   for (const auto released : batch->releases) text << " release " << released.value;
+  for (const auto& keep : batch->keeps) text << " keep " << keep.leaves << " of " << keep.sequence.value;
   for (const auto& entry : batch->entries)
     text << " " << entry.sequence.value << "@" << entry.position << "+" << entry.tokens.size();
   note("step ", batch->id.value, text.str());

@@ -118,4 +118,24 @@ Result<Release> decode_release(std::span<const std::byte> frame) {
   return release;
 }
 
+transport::Message encode(const Adopt& adopt, transport::MessagePool& pool) {
+  Writer writer(pool);
+  writer.put(adopt.carrier.value);
+  writer.put(adopt.carrier_epoch.value);
+  writer.put(adopt.leaf_end);
+  return writer.finish(header_of(adopt, MessageKind::kAdopt));
+}
+
+Result<Adopt> decode_adopt(std::span<const std::byte> frame) {
+  const Result<FrameHeader> header = open_frame(frame, MessageKind::kAdopt);
+  if (!header) return header.error();
+  Reader reader("Adopt", frame.subspan(kFrameHeaderBytes));
+  Adopt adopt = body_of<Adopt>(*header);
+  adopt.carrier.value = reader.get<std::uint64_t>("carrier");
+  adopt.carrier_epoch.value = reader.get<std::uint32_t>("carrier_epoch");
+  adopt.leaf_end = reader.get<std::uint32_t>("leaf_end");
+  if (Result<void> end = reader.finish(); !end) return end.error();
+  return adopt;
+}
+
 }  // namespace longshore::wire

@@ -59,12 +59,26 @@ struct Release {
   bool operator==(const Release&) const = default;
 };
 
+// A sequence begins with leaves that the holder has of another one: its share of leaves [1, leaf_end) of `carrier` becomes
+// visible under this name, too. What it does not have, it will not answer for.
+struct Adopt {
+  PlanGeneration generation;
+  SequenceId sequence;
+  SequenceEpoch epoch;
+  SequenceId carrier;
+  SequenceEpoch carrier_epoch;
+  std::uint32_t leaf_end = 0;
+  bool operator==(const Adopt&) const = default;
+};
+
 transport::Message encode(const BlockOffer& offer, transport::MessagePool& pool);
 transport::Message encode(const BlockAck& ack, transport::MessagePool& pool);
 transport::Message encode(const Release& release, transport::MessagePool& pool);
+transport::Message encode(const Adopt& adopt, transport::MessagePool& pool);
 // Errors: those of open_frame; kInvalidArgument naming the field and its limit.
 Result<BlockOffer> decode_block_offer(std::span<const std::byte> frame);
 Result<BlockAck> decode_block_ack(std::span<const std::byte> frame);
 Result<Release> decode_release(std::span<const std::byte> frame);
+Result<Adopt> decode_adopt(std::span<const std::byte> frame);
 
 }  // namespace longshore::wire

@@ -47,6 +47,8 @@ std::string_view to_string(MessageKind kind) {
       return "BlockAck";
     case MessageKind::kRelease:
       return "Release";
+    case MessageKind::kAdopt:
+      return "Adopt";
     case MessageKind::kStepBatch:
       return "StepBatch";
     case MessageKind::kStepOutcome:

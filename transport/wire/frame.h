@@ -27,6 +27,7 @@ enum class MessageKind : std::uint16_t {
   kBlockOffer = 32,
   kBlockAck = 33,
   kRelease = 34,
+  kAdopt = 35,
   kStepBatch = 48,
   kStepOutcome = 49,
 };

@@ -13,8 +13,9 @@ namespace longshore::wire {
 namespace {
 
 // The least that one of each can take: what `count` holds an announced number against.
-constexpr std::size_t kStartBytesMin = 85;
+constexpr std::size_t kStartBytesMin = 101;
 constexpr std::size_t kReleaseBytes = 8;
+constexpr std::size_t kKeepBytes = 12;
 constexpr std::size_t kEntryBytesMin = 30;
 constexpr std::size_t kScoredBytesMin = 12;
 constexpr std::size_t kLogprobBytes = 8;
@@ -142,11 +143,20 @@ transport::Message encode(const StepBatch& batch, transport::MessagePool& pool) 
     writer.put(start.epoch.value);
     writer.put(start.prompt_tokens);
     writer.put(start.tokens_expected);
+    const SequenceStart::Prefix prefix = start.prefix.value_or(SequenceStart::Prefix{});
+    writer.put(prefix.leaves);  // 0: none
+    writer.put(prefix.carrier.value);
+    writer.put(prefix.epoch.value);
     writer.flag(start.asks_every_holder);
     put_sampling(writer, start.sampling);
   }
   writer.count(batch.releases.size(), kStepEntriesMax);
   for (const SequenceId sequence : batch.releases) writer.put(sequence.value);
+  writer.count(batch.keeps.size(), kStepEntriesMax);
+  for (const SequenceKeep& keep : batch.keeps) {
+    writer.put(keep.sequence.value);
+    writer.put(keep.leaves);
+  }
   writer.count(batch.entries.size(), kStepEntriesMax);
   for (const StepEntry& entry : batch.entries) {
     writer.put(entry.sequence.value);
@@ -181,6 +191,11 @@ Result<StepBatch> decode_step_batch(std::span<const std::byte> frame) {
     start.epoch.value = reader.get<std::uint32_t>("epoch");
     start.prompt_tokens = reader.get<std::uint32_t>("prompt_tokens");
     start.tokens_expected = reader.get<std::uint64_t>("tokens_expected");
+    SequenceStart::Prefix prefix;
+    prefix.leaves = reader.in_range<std::uint32_t>("prefix leaves", 0, kPrefixLeavesMax);
+    prefix.carrier.value = reader.get<std::uint64_t>("prefix carrier");
+    prefix.epoch.value = reader.get<std::uint32_t>("prefix epoch");
+    if (prefix.leaves > 0) start.prefix = prefix;
     start.asks_every_holder = reader.flag("asks_every_holder");
     start.sampling = get_sampling(reader);
     batch.starts.push_back(std::move(start));
@@ -188,6 +203,13 @@ Result<StepBatch> decode_step_batch(std::span<const std::byte> frame) {
   const std::uint32_t releases = reader.count("releases", kStepEntriesMax, kReleaseBytes);
   for (std::uint32_t i = 0; i < releases && !reader.bad(); ++i)
     batch.releases.push_back(SequenceId{reader.get<std::uint64_t>("release")});
+  const std::uint32_t keeps = reader.count("keeps", kStepEntriesMax, kKeepBytes);
+  for (std::uint32_t i = 0; i < keeps && !reader.bad(); ++i) {
+    SequenceKeep keep;
+    keep.sequence.value = reader.get<std::uint64_t>("keep");
+    keep.leaves = reader.in_range<std::uint32_t>("leaves of keep", 1, kPrefixLeavesMax);
+    batch.keeps.push_back(keep);
+  }
   const std::uint32_t entries = reader.count("entries", kStepEntriesMax, kEntryBytesMin);
   std::uint64_t tokens_total = 0;
   for (std::uint32_t i = 0; i < entries && !reader.bad(); ++i)

@@ -98,6 +98,10 @@ void AttentionNode::on_message(transport::PeerId peer, transport::Message messag
       if (const Result<wire::Release> release = wire::decode_release(message.bytes()))
         held_.release(peer, release->sequence, release->epoch, release->from_leaf);
       return;
+    case wire::MessageKind::kAdopt:
+      if (const Result<wire::Adopt> adopt = wire::decode_adopt(message.bytes()))
+        held_.adopt(peer, {adopt->sequence, adopt->epoch}, {adopt->carrier, adopt->carrier_epoch}, adopt->leaf_end);
+      return;
     case wire::MessageKind::kPing:
       if (const Result<wire::Ping> ping = wire::decode_ping(message.bytes()))
         send(peer, wire::encode_pong(*ping, transport_.messages()));

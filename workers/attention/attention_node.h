@@ -70,8 +70,11 @@ class AttentionNode final : public transport::Receiver {
   };
   struct Answer {  // of one item and head
     std::vector<attention::HeldLeaf> held;
-    std::vector<attention::NodeList> nodes;  // [parts]
-    std::vector<std::uint32_t> cuts;         // indices into held [parts + 1]
+    std::optional<attention::HeldLeaf> previous;  // the leaf before the rows' own, if it is asked for here
+    std::vector<attention::NodeList> nodes;       // [parts], and that of `previous`
+    std::vector<std::uint32_t> cuts;              // indices into held [parts + 1]
+    std::size_t parts() const { return cuts.size() - 1; }
+    std::size_t node_lists() const { return parts() + (previous ? 1 : 0); }
   };
 
   void on_message(transport::PeerId peer, transport::Message message) override;

@@ -39,6 +39,24 @@ void HeldSequences::insert(transport::PeerId peer, SequenceId sequence, std::uin
   }
 }
 
+void HeldSequences::adopt(transport::PeerId peer, Of sequence, Of carrier, std::uint32_t leaf_end) {
+  const auto found = sequences_.find(Key{peer, carrier.sequence});
+  if (found == sequences_.end() || found->second.epoch != carrier.epoch || carrier.sequence == sequence.sequence) return;
+  if (!begin_epoch(peer, sequence.sequence, sequence.epoch)) return;
+  const Held& from = found->second;
+  std::vector<Placed> shared;
+  for (std::uint32_t leaf = 1; leaf < std::min(leaf_end, from.table.leaves()); ++leaf) {
+    shared.clear();
+    for (std::uint32_t layer = 0; layer < layers_; ++layer)
+      for (std::uint32_t head = 0; head < kv_heads_; ++head)
+        if (const std::optional<BlockId> block = from.table.at(leaf, layer, head)) {
+          store_.share(*block);
+          shared.push_back({layer, head, *block});
+        }
+    if (!shared.empty()) insert(peer, sequence.sequence, leaf, shared);
+  }
+}
+
 void HeldSequences::release(transport::PeerId peer, SequenceId sequence, SequenceEpoch epoch,
                             std::uint32_t from_leaf) {
   const auto found = sequences_.find(Key{peer, sequence});

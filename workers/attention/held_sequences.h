@@ -35,6 +35,12 @@ class HeldSequences {
   // Makes blocks visible; takes over one hold on each. Those that were there before (a repeated offer) are released.
   // Requires: begin_epoch succeeded; layers and heads within the model.
   void insert(transport::PeerId peer, SequenceId sequence, std::uint32_t leaf, std::span<const Placed> blocks);
+  // Leaves [1, leaf_end) of another sequence of the peer, as far as they are held, are held for this one, too.
+  struct Of {
+    SequenceId sequence;
+    SequenceEpoch epoch;
+  };
+  void adopt(transport::PeerId peer, Of sequence, Of carrier, std::uint32_t leaf_end);
   // Frees a sequence up to this epoch: leaves from `from_leaf` on.
   void release(transport::PeerId peer, SequenceId sequence, SequenceEpoch epoch, std::uint32_t from_leaf);
   void release_peer(transport::PeerId peer);

@@ -4,6 +4,7 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
+#include "runtime/plan/leaf.h"
 #include "workers/attention/attention_node.h"
 
 namespace longshore::attention_node {
@@ -62,11 +63,17 @@ std::optional<Error> AttentionNode::find_leaves(transport::PeerId peer, const wi
   if (answers.size() < item.kv_heads.size()) answers.resize(item.kv_heads.size());
   for (std::size_t h = 0; h < item.kv_heads.size(); ++h) {
     answers[h].held.clear();
+    answers[h].previous.reset();
     if (item.leaf_end <= 1) continue;  // of a sequence with nothing here: known or not, the answer is empty
     const Result<void> found = held_.find(peer, item.sequence, item.epoch, query.layer, item.kv_heads[h], item.leaf_end,
                                           answers[h].held);
     if (!found) return found.error();
-    bytes_read_.add(static_cast<double>(answers[h].held.size() * store_.layout().block_bytes()));
+    std::vector<attention::HeldLeaf>& held = answers[h].held;
+    if (!held.empty() && held.back().leaf + 1 == leaf_of(item.position)) {
+      answers[h].previous = held.back();
+      held.pop_back();
+    }
+    bytes_read_.add(static_cast<double>((held.size() + (answers[h].previous ? 1 : 0)) * store_.layout().block_bytes()));
   }
   return std::nullopt;
 }
@@ -85,8 +92,8 @@ void AttentionNode::attend(const wire::AttentionQuery& query, std::vector<std::o
           std::clamp<std::size_t>(answer.held.size() / kLeavesPerPart, 1, std::min(kPartsMax, wanted));
       answer.cuts.resize(parts + 1);
       attention::cut_aligned({0, static_cast<std::uint32_t>(answer.held.size())}, answer.cuts);
-      answer.nodes.resize(std::max(answer.nodes.size(), parts));
-      for (std::size_t part = 0; part < parts; ++part) units.push_back({i, h, part});
+      answer.nodes.resize(std::max(answer.nodes.size(), answer.node_lists()));
+      for (std::size_t part = 0; part < answer.node_lists(); ++part) units.push_back({i, h, part});
     }
   }
 
@@ -99,6 +106,10 @@ void AttentionNode::attend(const wire::AttentionQuery& query, std::vector<std::o
       Answer& answer = answers_[units[u].item][units[u].head];
       const attention::Queries rows{item.q.data() + units[u].head * item.tokens * head_width, head_width, item.position,
                                     item.tokens};
+      if (units[u].part == answer.parts()) {
+        attention::attend_previous(kernels_, shape, rows, *answer.previous, answer.nodes[units[u].part], scratch_[worker]);
+        continue;
+      }
       const std::size_t first = answer.cuts[units[u].part], last = answer.cuts[units[u].part + 1];
       attention::NodeList& nodes = answer.nodes[units[u].part];
       nodes.reset(item.tokens * model_.group, model_.head_dim);
@@ -126,7 +137,7 @@ transport::Message AttentionNode::reply(const wire::AttentionQuery& query,
     writer.add_item(item.sequence, item.epoch, item.tokens);
     for (std::size_t h = 0; h < item.kv_heads.size(); ++h) {
       const Answer& answer = answers_[i][h];
-      for (std::size_t part = 0; part + 1 < answer.cuts.size(); ++part)
+      for (std::size_t part = 0; part < answer.node_lists(); ++part)
         for (std::size_t n = 0; n < answer.nodes[part].size(); ++n) {
           sources.push_back(answer.nodes[part][n]);
           rows.push_back(item.tokens * model_.group);

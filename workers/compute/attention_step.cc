@@ -211,7 +211,9 @@ void AttentionStep::run_unit(std::uint32_t layer, const Unit& unit, model::Activ
       own.insert(own.end(), held.begin() + static_cast<std::ptrdiff_t>(end), held.end());
       held = own;
     }
-    done = partials.attend_local(kernels_, of_layer, q, held, worker.scratch);
+    const bool is_previous_remote = config_.window[layer] == 0 && group.remote_end > 1 && group.remote_end == leaf_of(position);
+    done = partials.attend_local(kernels_, of_layer, q, held, worker.scratch,
+                                 is_previous_remote ? attention::PreviousLeaf::kElsewhere : attention::PreviousLeaf::kHere);
     if (done && whole) {
       const std::size_t width = std::size_t{config_.query_heads} * config_.head_dim;
       float* out = a.attended.data() + group.rows.row * width + unit.head * std::size_t{config_.group()} * config_.head_dim;

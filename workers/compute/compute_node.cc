@@ -150,19 +150,71 @@ std::uint32_t ComputeNode::released_end(SequenceId sequence) const {
 
 void ComputeNode::start(const SequenceStart& start) {
   release(start.sequence);
+  std::optional<Error> refused;
+  if (start.prefix) {
+    const Result<void> started = start_from_prefix(start);
+    if (started) return;
+    refused = started.error();
+  }
   sequences_.emplace(start.sequence,
-                     Running{SequenceState(start, plan_, config().layers, config().kv_heads), {}, false});
+                     Running{SequenceState(start, plan_, config().layers, config().kv_heads), {}, false, false, refused});
+}
+
+Result<void> ComputeNode::start_from_prefix(const SequenceStart& start) {
+  const SequenceStart::Prefix& prefix = *start.prefix;
+  const auto found = sequences_.find(prefix.carrier);
+  const auto refuse = [&](const char* why) {
+    return make_error(ErrorCode::kAborted, "sequence ", start.sequence.value, " cannot begin with ", prefix.leaves,
+                      " leaves of sequence ", prefix.carrier.value, ", which ", why);
+  };
+  if (found == sequences_.end() || found->second.state.start.epoch != prefix.epoch) return refuse("is not here");
+  const Running& carrier = found->second;
+  if (carrier.lost) return refuse("has lost some");
+  if (carrier.state.full_leaves() < prefix.leaves) return refuse("has fewer");
+  SequenceState state(start, carrier.state, config().layers, config().kv_heads);
+  if (!blocks_.adopt(carrier.state, prefix.leaves, state)) return refuse("has let go of some that are needed here");
+  if (state.hand_over.acknowledged_end() > 1)
+    for (NodeId node : state.plan->nodes())
+      holders_->send(node, wire::encode(wire::Adopt{state.plan->generation, start.sequence, start.epoch, prefix.carrier,
+                                                    prefix.epoch, state.hand_over.acknowledged_end()},
+                                        holders_->transport().messages()));
+  Running running{std::move(state), {}, false, false, std::nullopt};
+  if (sampling::uses_history(start.sampling)) {
+    const std::size_t of_prompt = std::min<std::size_t>(running.state.tokens.size(), start.prompt_tokens);
+    running.history.add_prompt(std::span(running.state.tokens).first(of_prompt));
+    for (std::size_t t = of_prompt; t < running.state.tokens.size(); ++t) running.history.add_output(running.state.tokens[t]);
+  }
+  sequences_.emplace(start.sequence, std::move(running));
+  return {};
+}
+
+// Holders have what they were offered, or will when they have pulled it.
+void ComputeNode::tell_holders(const SequenceState& state, std::uint32_t from_leaf) {
+  if (state.hand_over.offered_end() <= std::max(1u, from_leaf)) return;
+  for (NodeId node : state.plan->nodes())
+    holders_->send(node, wire::encode(wire::Release{state.plan->generation, state.start.sequence, state.start.epoch, from_leaf},
+                                      holders_->transport().messages()));
+}
+
+void ComputeNode::keep(const SequenceKeep& keep) {
+  const auto found = sequences_.find(keep.sequence);
+  if (found == sequences_.end()) return;
+  Running& running = found->second;
+  running.ended = true;
+  SequenceState& state = running.state;
+  if (keep.leaves >= leaves_for(state.tokens.size())) return;
+  tell_holders(state, keep.leaves);
+  blocks_.release_from(state, keep.leaves);
+  state.hand_over.truncate(keep.leaves);
+  state.tokens.resize(std::min<std::size_t>(state.tokens.size(), std::size_t{keep.leaves} * kLeafTokens));
+  state.names.resize(std::min<std::size_t>(state.names.size(), keep.leaves));
 }
 
 void ComputeNode::release(SequenceId sequence) {
   const auto found = sequences_.find(sequence);
   if (found == sequences_.end()) return;
-  SequenceState& state = found->second.state;
-  blocks_.release_all(state);
-  if (state.hand_over.offered_end() > 1)
-    for (NodeId node : state.plan->nodes())
-      holders_->send(node, wire::encode(wire::Release{state.plan->generation, sequence, state.start.epoch, 0},
-                                        holders_->transport().messages()));
+  tell_holders(found->second.state, 0);
+  blocks_.release_all(found->second.state);
   sequences_.erase(found);
 }
 
@@ -209,6 +261,7 @@ std::optional<Error> ComputeNode::admit(const StepEntry& entry) {
     return make_error(ErrorCode::kAborted, "sequence ", entry.sequence.value, " epoch ", entry.epoch.value,
                       " is not running here");
   Running& running = found->second;
+  if (running.refused) return running.refused;
   if (running.lost)
     return make_error(ErrorCode::kDataLoss, "an attention node that held leaves of sequence ", entry.sequence.value,
                       " is lost");
@@ -236,7 +289,8 @@ bool ComputeNode::make_room(Running& running, std::uint32_t first, std::uint32_t
     poll();
     for (auto& [id, other] : sequences_) {
       const auto next = static_cast<std::uint32_t>(other.state.tokens.size());
-      blocks_.release_below(other.state, std::min(other.state.hand_over.acknowledged_end(), cold_end(next)));
+      const std::uint32_t cold = other.ended ? other.state.full_leaves() : cold_end(next);
+      blocks_.release_below(other.state, std::min(other.state.hand_over.acknowledged_end(), cold));
     }
     if (blocks_.reserve(running.state, first, end)) return true;
     if (push_->open_offers() == 0 || clock_.now() >= deadline) return false;
@@ -262,6 +316,7 @@ StepOutcome ComputeNode::execute(const StepBatch& batch) {
   poll();
   for (const SequenceStart& sequence : batch.starts) start(sequence);
   for (SequenceId sequence : batch.releases) release(sequence);
+  for (const SequenceKeep& kept : batch.keeps) keep(kept);
 
   StepOutcome outcome;
   outcome.id = batch.id;

@@ -97,7 +97,9 @@ class ComputeNode {
   struct Running {  // a sequence and what sampling needs of it
     SequenceState state;
     sampling::TokenHistory history;
-    bool lost = false;  // a node that had the only copy of some leaf is gone
+    bool lost = false;   // a node that had the only copy of some leaf is gone
+    bool ended = false;  // it is kept for others to begin from
+    std::optional<Error> refused;  // it could not begin from the prefix that it names
   };
 
   ComputeNode(const model::Decoder& decoder, kv::KvStore& store, const Sha256& model, transport::Transport* transport,
@@ -106,7 +108,10 @@ class ComputeNode {
   Result<void> open_link(NodeId node);
   Result<void> measure(NodeId node);
   void start(const SequenceStart& start);
+  Result<void> start_from_prefix(const SequenceStart& start);
   void release(SequenceId sequence);
+  void keep(const SequenceKeep& keep);
+  void tell_holders(const SequenceState& state, std::uint32_t from_leaf);
   std::optional<Error> admit(const StepEntry& entry);
   bool make_room(Running& running, std::uint32_t first, std::uint32_t end);
   std::vector<AttendedGroup> attended_groups(const StepBatch& batch, const StepRows& rows);

@@ -1,8 +1,22 @@
 #include "workers/compute/hand_over.h"
 
+#include <algorithm>
+
 #include "runtime/base/check.h"
 
 namespace longshore::compute {
+
+HandOver::HandOver(const HandOver& carrier, std::uint32_t leaves)
+    : offered_end_(std::min(carrier.acknowledged_end_, leaves)),
+      acknowledged_end_(offered_end_),
+      released_end_(std::min(carrier.released_end_, leaves)) {}
+
+void HandOver::truncate(std::uint32_t leaves) {
+  offered_end_ = std::min(offered_end_, leaves);
+  acknowledged_end_ = std::min(acknowledged_end_, leaves);
+  released_end_ = std::min(released_end_, leaves);
+  awaited_.erase(awaited_.lower_bound(leaves), awaited_.end());
+}
 
 void HandOver::on_offered(const std::vector<NodeId>& nodes) {
   awaited_[offered_end_] = {nodes.begin(), nodes.end()};

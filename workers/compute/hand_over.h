@@ -17,6 +17,11 @@ namespace longshore::compute {
 // no copy here; one in [released_end, acknowledged_end) has two; so there is no moment at which it has none.
 class HandOver {
  public:
+  HandOver() = default;
+  // Of a sequence that begins with the first `leaves` leaves of another, whose holders have them for it, too. What they
+  // had not acknowledged is offered again.
+  HandOver(const HandOver& carrier, std::uint32_t leaves);
+
   std::uint32_t offered_end() const { return offered_end_; }
   std::uint32_t acknowledged_end() const { return acknowledged_end_; }
   std::uint32_t released_end() const { return released_end_; }
@@ -26,6 +31,8 @@ class HandOver {
   // A node holds, verified and visible, all that it was offered of the leaf. Unknown leaves and nodes are ignored: a
   // late acknowledgement changes nothing.
   void on_acknowledged(std::uint32_t leaf, NodeId node);
+  // The sequence ends with the first `leaves` leaves, at least 1.
+  void truncate(std::uint32_t leaves);
   // Local copies of leaves below `end` are gone. Requires: end <= acknowledged_end().
   void on_released(std::uint32_t end);
 

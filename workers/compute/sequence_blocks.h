@@ -20,12 +20,18 @@ class SequenceBlocks {
   // full; what was allocated stays with the sequence.
   bool reserve(SequenceState& sequence, std::uint32_t first, std::uint32_t end);
 
+  // The blocks of leaves [0, leaves) of `carrier` that are here are held for `sequence`, too. False, and none are, where
+  // some are missing that its next row would see in this process.
+  bool adopt(const SequenceState& carrier, std::uint32_t leaves, SequenceState& sequence);
+
   // Local copies, in layers with full attention, of leaves [1, end) go back to the store.
   // Requires: end <= sequence.hand_over.acknowledged_end().
   void release_below(SequenceState& sequence, std::uint32_t end);
   // Blocks of windowed layers that no later row can see go back.
   void drop_outside_window(SequenceState& sequence);
-  void release_all(SequenceState& sequence);
+  // Blocks of leaves from `first` on go back.
+  void release_from(SequenceState& sequence, std::uint32_t first);
+  void release_all(SequenceState& sequence) { release_from(sequence, 0); }
 
   // The leaves of one layer and head that rows from `position` on may need and that lie here: leaf 0, those of T from
   // `first_local` on, up to the row's own leaf. `written` counts positions up to `end`.
@@ -33,6 +39,7 @@ class SequenceBlocks {
                    std::uint32_t end, std::uint32_t first_local, std::vector<attention::HeldLeaf>& held) const;
 
  private:
+  std::uint32_t first_windowed(std::uint32_t layer, std::uint64_t position) const;
   void release(std::optional<BlockId>& block);
 
   const model::ModelConfig& config_;

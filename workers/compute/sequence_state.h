@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -22,6 +23,17 @@ struct SequenceState {
         plan(std::move(placement)),
         stripe(plan->stripe(sequence_start.tokens_expected)),
         table(layers, kv_heads) {}
+
+  // Begins with the first start.prefix->leaves leaves of `carrier`, under its plan; takes over none of its blocks.
+  SequenceState(const SequenceStart& sequence_start, const SequenceState& carrier, std::uint32_t layers,
+                std::uint32_t kv_heads)
+      : start(sequence_start),
+        plan(carrier.plan),
+        stripe(carrier.stripe),
+        tokens(carrier.tokens.begin(), carrier.tokens.begin() + sequence_start.prefix->leaves * kLeafTokens),
+        names(carrier.names.begin(), carrier.names.begin() + std::min<std::size_t>(carrier.names.size(), sequence_start.prefix->leaves)),
+        table(layers, kv_heads),
+        hand_over(carrier.hand_over, sequence_start.prefix->leaves) {}
 
   SequenceStart start;
   std::shared_ptr<const PlacementPlan> plan;  // under which its leaves are handed over, for its whole epoch

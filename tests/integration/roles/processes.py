@@ -229,6 +229,7 @@ class Cluster:
 class ClusterTest(unittest.TestCase):
     """Cases on one cluster, in the order of their names, and the answers of one process to `requests`."""
     requests = []  # (prompt, max_tokens)
+    serve_flags = []  # of the one process
 
     @classmethod
     def start_cluster(cls):
@@ -238,7 +239,7 @@ class ClusterTest(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         port = free_port()
-        server = Process(cls.folder.name, "serve", "serve", MODEL, "--port", port)
+        server = Process(cls.folder.name, "serve", "serve", MODEL, "--port", port, *cls.serve_flags)
         try:
             wait_until("serve is ready", server.is_ready)
             cls.answers = [complete(port, *request) for request in cls.requests]

@@ -130,6 +130,41 @@ TEST(NodeLossTest, ARunThatLosesAHolderIsTheUninterruptedOne) {
   EXPECT_EQ(cluster->compute().plan().nodes(), std::vector{NodeId{1}});
 }
 
+TEST(PrefixTest, ASequenceThatBeginsWithAnothersLeavesIsTheOneThatComputedThem) {
+  struct Case {
+    Layout layout;
+    std::uint32_t leaves;
+    std::uint32_t behind;  // tokens of the other one behind these leaves
+  };
+  // Far behind: then also the leaf before the first new row is elsewhere. Of a model with windows only a whole sequence
+  // can be continued.
+  const std::uint32_t far = model().config().has_windows() ? 127 : 300;
+  const Layout two{"two", 2, {{1, 2}}}, five{"five", 5, {{1, 2}, {3, 4}, {5}}}, tcp{"tcp", 3, {{1}, {2, 3}, {3}}, kUcx, "tcp"};
+  std::vector<Case> cases{{five, 15, far}, {tcp, 16, 1}};
+  if (!quick)
+    cases.insert(cases.end(),
+                 {{{"monolithic"}, 16, far}, {two, 16, far}, {two, 2, far}, {two, 1, 5}, {five, 9, 1}, {tcp, 14, far}});
+  for (const Case& one : cases) {
+    Metrics metrics;
+    const std::unique_ptr<cli::EmbeddedCluster> cluster = make_cluster(model(), one.layout, metrics);
+    RunOptions options;
+    options.generate = 30;
+    options.prefix_leaves = one.leaves;
+    options.carrier_tokens = one.leaves * 128 + one.behind;
+    const RecordedRun run = record(*cluster, long_prompt(model(), kPromptTokens), options);
+    RecordedRun expected = monolithic();
+    expected.tokens.resize(options.generate);
+    expected.logits.resize(options.generate);
+    EXPECT_TRUE(run == expected) << one.layout.name << ", " << one.leaves << " leaves, " << one.behind << " behind";
+    if (one.layout.nodes > 0 && one.behind == 300) {
+      EXPECT_EQ(run.remote_prefix, one.leaves - 1) << "some of it was here";
+    }
+    for (int wait = 0; wait < 500 && cluster->store().used() > 0; ++wait)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_EQ(cluster->store().used(), 0u) << "blocks were not given back";
+  }
+}
+
 TEST(ChunkingTest, AnyChunkGivesTheBitsOfOneRowAtATime) {
   const std::vector<TokenId> prompt = long_prompt(model(), quick ? 300 : kPromptTokens);
   const std::uint32_t whole = static_cast<std::uint32_t>(prompt.size());

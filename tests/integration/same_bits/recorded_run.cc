@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "runtime/base/check.h"
+#include "runtime/plan/leaf.h"
 
 namespace longshore::test {
 namespace {
@@ -80,6 +81,60 @@ void lose_holder(compute::ComputeNode& node, NodeId lost) {
   CHECK(set) << set.error().message;
 }
 
+// Runs a sequence and ends it, keeping its full leaves. All but its first token count as decoded, so that whatever its
+// holders have acknowledged is nowhere else. `from`: what it begins with, and how much of that.
+SequenceStart::Prefix leave_behind(compute::ComputeNode& node, StepId& step, SequenceId id, const std::vector<TokenId>& tokens,
+                                   std::optional<SequenceStart::Prefix> from) {
+  StepBatch batch;
+  SequenceStart start;
+  start.sequence = id;
+  start.prompt_tokens = 1;
+  start.tokens_expected = tokens.size();
+  start.prefix = from;
+  batch.starts.push_back(start);
+  for (std::size_t done = from ? std::size_t{from->leaves} * kLeafTokens : 0; done < tokens.size();) {
+    const std::size_t end = std::min<std::size_t>(tokens.size(), done + 100);
+    StepEntry entry;
+    entry.sequence = id;
+    entry.position = static_cast<std::uint32_t>(done);
+    entry.tokens.assign(tokens.begin() + static_cast<std::ptrdiff_t>(done), tokens.begin() + static_cast<std::ptrdiff_t>(end));
+    batch.entries = {entry};
+    batch.id = StepId{++step.value};
+    const StepOutcome outcome = node.execute(batch);
+    CHECK(!outcome.entries[0].error) << outcome.entries[0].error->to_string();
+    batch.starts.clear();
+    done = end;
+    wait_for_holders(node);
+  }
+  const auto leaves = static_cast<std::uint32_t>(tokens.size() / kLeafTokens);
+  batch.entries.clear();
+  batch.keeps.push_back({id, leaves});
+  if (from) batch.releases.push_back(from->carrier);
+  batch.id = StepId{++step.value};
+  node.execute(batch);
+  return {id, start.epoch, leaves};
+}
+
+// What the measured sequence begins with (RunOptions).
+SequenceStart::Prefix make_prefix(compute::ComputeNode& node, StepId& step, const std::vector<TokenId>& prompt,
+                                  const RunOptions& options) {
+  const auto tokens = [&](std::size_t common, std::size_t count) {
+    std::vector<TokenId> all(prompt.begin(), prompt.begin() + static_cast<std::ptrdiff_t>(common));
+    for (std::size_t t = common; t < count; ++t) all.push_back(prompt[prompt.size() - 1 - t % prompt.size()]);
+    return all;
+  };
+  std::optional<SequenceStart::Prefix> half;
+  if (options.prefix_leaves > 1) {
+    const std::size_t common = options.prefix_leaves / 2 * kLeafTokens;
+    half = leave_behind(node, step, SequenceId{500}, tokens(common, common + 50), std::nullopt);
+  }
+  SequenceStart::Prefix prefix = leave_behind(
+      node, step, SequenceId{501}, tokens(std::size_t{options.prefix_leaves} * kLeafTokens, options.carrier_tokens), half);
+  CHECK(prefix.leaves >= options.prefix_leaves);
+  prefix.leaves = options.prefix_leaves;
+  return prefix;
+}
+
 SequenceStart measured_start(std::size_t prompt_tokens, const RunOptions& options) {
   SequenceStart start;
   start.sequence = kMeasured;
@@ -101,9 +156,10 @@ RecordedRun record(cli::EmbeddedCluster& cluster, const std::vector<TokenId>& pr
   std::vector<TokenId> known = prompt;  // and what was drawn
   StepBatch batch;
   batch.starts.push_back(measured_start(prompt.size(), options));
+  if (options.prefix_leaves > 0) batch.starts.front().prefix = make_prefix(node, batch.id, prompt, options);
   bool is_whole = true;
   SequenceEpoch epoch = batch.starts.front().epoch;
-  for (std::size_t done = 0; run.tokens.size() < options.generate;) {
+  for (std::size_t done = std::size_t{options.prefix_leaves} * kLeafTokens; run.tokens.size() < options.generate;) {
     if (done == prompt.size()) wait_for_holders(node);
     if (options.lost && is_whole && run.tokens.size() == options.generate / 2) {
       lose_holder(node, *options.lost);
@@ -120,6 +176,7 @@ RecordedRun record(cli::EmbeddedCluster& cluster, const std::vector<TokenId>& pr
     mates.add_to(batch);
     ++batch.id.value;
     const StepOutcome outcome = node.execute(batch);
+    if (!batch.starts.empty()) run.remote_prefix = node.released_end(kMeasured) - 1;
     batch.starts.clear();
     batch.releases.clear();
     done = end;
@@ -141,6 +198,7 @@ RecordedRun record(cli::EmbeddedCluster& cluster, const std::vector<TokenId>& pr
   node.observe_logits({});
   StepBatch end;
   end.releases = {kMeasured};
+  if (options.prefix_leaves > 0) end.releases.push_back(SequenceId{501});
   end.id = StepId{batch.id.value + 1};
   node.execute(end);
   return run;

@@ -16,7 +16,8 @@ namespace longshore::test {
 struct RecordedRun {
   std::vector<TokenId> tokens;
   std::vector<Sha256> logits;
-  std::uint32_t rows_again = 0;  // that were computed a second time
+  std::uint32_t rows_again = 0;     // that were computed a second time
+  std::uint32_t remote_prefix = 0;  // leaves of what it began with that only holders had
   bool operator==(const RecordedRun& other) const { return tokens == other.tokens && logits == other.logits; }
 };
 
@@ -24,6 +25,10 @@ struct RunOptions {
   std::uint32_t generate = 32;
   std::uint32_t chunk = 512;       // tokens of a prefill step
   std::uint32_t mates = 0;         // other sequences that join and leave while this one runs
+  // It begins with so many leaves of a sequence that is over, which had `carrier_tokens` tokens, other ones behind these
+  // leaves, and itself began with half of them from a third.
+  std::uint32_t prefix_leaves = 0;
+  std::uint32_t carrier_tokens = 0;
   std::optional<NodeId> lost = {};  // this holder is lost when half of the tokens are there; the plan goes on without it
 };
 

@@ -11,7 +11,8 @@ namespace longshore::sim {
 class PositionChecker final : public BatcherChecker {
  public:
   void on_batch(const BatcherWorld& world, const StepBatch& batch) override {
-    for (const SequenceStart& start : batch.starts) rows_[start.sequence] = 0;
+    for (const SequenceStart& start : batch.starts)
+      rows_[start.sequence] = start.prefix ? start.prefix->leaves * kLeafTokens : 0;
     for (const StepEntry& entry : batch.entries) {
       if (entry.tokens.empty()) violated("sequence ", entry.sequence.value, " has an empty run");
       if (entry.position != rows_[entry.sequence])

@@ -57,6 +57,35 @@ TEST(HandOverTest, LeavesAreNeverReleasedBeforeTheyAreHeldElsewhere) {
   }
 }
 
+TEST(HandOverTest, OneThatBeginsWithAnothersLeavesOffersWhatWasNotAcknowledged) {
+  HandOver carrier;
+  for (int leaf = 1; leaf <= 4; ++leaf) carrier.on_offered({NodeId{1}});
+  for (std::uint32_t leaf = 1; leaf <= 3; ++leaf) carrier.on_acknowledged(leaf, NodeId{1});
+  carrier.on_released(2);
+  const HandOver longer(carrier, 5);
+  EXPECT_EQ(longer.released_end(), 2u);
+  EXPECT_EQ(longer.acknowledged_end(), 4u);
+  EXPECT_EQ(longer.offered_end(), 4u);
+  const HandOver shorter(carrier, 1);
+  EXPECT_EQ(shorter.released_end(), 1u);
+  EXPECT_EQ(shorter.offered_end(), 1u);
+}
+
+TEST(HandOverTest, OneThatIsCutForgetsWhatLiesBehind) {
+  HandOver hand_over;
+  for (int leaf = 1; leaf <= 4; ++leaf) hand_over.on_offered({NodeId{1}});
+  hand_over.on_acknowledged(1, NodeId{1});
+  hand_over.on_released(2);
+  hand_over.truncate(3);
+  hand_over.on_acknowledged(3, NodeId{1});  // late
+  hand_over.on_acknowledged(2, NodeId{1});
+  EXPECT_EQ(hand_over.acknowledged_end(), 3u);
+  EXPECT_EQ(hand_over.offered_end(), 3u);
+  EXPECT_EQ(hand_over.released_end(), 2u);
+  hand_over.truncate(1);
+  EXPECT_EQ(hand_over.released_end(), 1u);
+}
+
 StepEntry entry_of(std::uint32_t position, std::size_t tokens) {
   StepEntry entry;
   entry.position = position;

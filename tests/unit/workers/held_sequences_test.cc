@@ -83,5 +83,32 @@ TEST_F(HeldSequencesTest, ALateReleaseOfAnEarlierEpochFreesNothing) {
   EXPECT_EQ(store_->used(), 0u);
 }
 
+TEST_F(HeldSequencesTest, AnotherSequenceMayBeginWithLeavesOfThisOne) {
+  for (std::uint32_t leaf = 1; leaf <= 3; ++leaf) put(leaf, 0, 1);
+  const HeldSequences::Of other{SequenceId{10}, SequenceEpoch{1}};
+  held_.adopt(kPeer, other, {kSequence, {1}}, 3);
+  EXPECT_EQ(store_->used(), 3u);  // shared, not copied
+  held_.release(kPeer, kSequence, {1}, 0);
+  EXPECT_EQ(store_->used(), 2u);
+  std::vector<attention::HeldLeaf> found;
+  ASSERT_TRUE(held_.find(kPeer, other.sequence, other.epoch, 0, 1, 10, found));
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[1].leaf, 2u);
+  held_.release(kPeer, other.sequence, other.epoch, 0);
+  EXPECT_EQ(store_->used(), 0u);
+  EXPECT_EQ(held_.blocks(), 0u);
+}
+
+TEST_F(HeldSequencesTest, NothingIsTakenOverFromAnotherEpochOrPeerOrFromNobody) {
+  put(1, 0, 0);
+  held_.adopt(kPeer, {SequenceId{10}, {1}}, {kSequence, {2}}, 3);
+  held_.adopt(transport::PeerId{4}, {SequenceId{10}, {1}}, {kSequence, {1}}, 3);
+  held_.adopt(kPeer, {SequenceId{10}, {1}}, {SequenceId{8}, {1}}, 3);
+  held_.adopt(kPeer, {kSequence, {1}}, {kSequence, {1}}, 3);
+  std::vector<attention::HeldLeaf> found;
+  EXPECT_EQ(held_.find(kPeer, SequenceId{10}, {1}, 0, 0, 5, found).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(held_.blocks(), 1u);
+}
+
 }  // namespace
 }  // namespace longshore::attention_node

@@ -91,7 +91,14 @@ std::vector<float> attend_apart(const AttendCase& one,
   const std::uint32_t newest = leaf_of(position);
   std::vector<std::vector<HeldLeaf>> held(holders);
   std::uint32_t holder = 0;
+  // A sequence that begins behind a cached prefix has leaf i-1 elsewhere, too.
+  const bool is_previous_local = newest < 2 || one.shape.window != 0 || random.below(2) == 0;
+  std::optional<HeldLeaf> previous;
   for (const HeldLeaf& leaf : one.leaves.held()) {
+    if (leaf.leaf + 1 == newest && !is_previous_local) {
+      previous = leaf;
+      continue;
+    }
     const bool is_local = leaf.leaf == 0 || leaf.leaf + 1 >= newest;
     if (random.below(3) == 0) holder = static_cast<std::uint32_t>(random.below(holders));
     held[is_local ? 0 : holder].push_back(leaf);
@@ -106,6 +113,9 @@ std::vector<float> attend_apart(const AttendCase& one,
           .value();
     }
   }
+  if (previous)
+    attend_previous(*tables[random.below(tables.size())], one.shape, one.queries(position, tokens), *previous,
+                    lists.emplace_back(), scratch);
   std::vector<TreeNode> nodes;
   for (const NodeList& list : lists)
     for (std::size_t n = 0; n < list.size(); ++n)
@@ -113,7 +123,7 @@ std::vector<float> attend_apart(const AttendCase& one,
   RowPartials partials;
   partials
       .attend_local(*tables[random.below(tables.size())], one.shape, one.queries(position, tokens), held[0],
-                    scratch)
+                    scratch, previous ? PreviousLeaf::kElsewhere : PreviousLeaf::kHere)
       .value();
   std::vector<float> out(tokens * one.row_floats());
   partials.finish(*tables[random.below(tables.size())], nodes, out.data(), one.row_floats()).value();

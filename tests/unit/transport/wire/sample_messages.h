@@ -64,6 +64,7 @@ inline StepBatch batch() {
   start.epoch = SequenceEpoch{2};
   start.prompt_tokens = 3;
   start.tokens_expected = 100;
+  start.prefix = SequenceStart::Prefix{SequenceId{40}, SequenceEpoch{1}, 4};
   start.asks_every_holder = true;
   start.sampling.temperature = 0.5f;
   start.sampling.seed = 12345;
@@ -72,6 +73,7 @@ inline StepBatch batch() {
   start.sampling.end_tokens = {2, 3};
   batch.starts.push_back(start);
   batch.releases = {SequenceId{40}, SequenceId{41}};
+  batch.keeps = {{SequenceId{39}, 7}};
   StepEntry prompt;
   prompt.sequence = SequenceId{42};
   prompt.epoch = SequenceEpoch{2};
@@ -163,6 +165,7 @@ inline std::vector<transport::Message> all(transport::MessagePool& pool) {
                                      Error{ErrorCode::kDataLoss, "block 1: checksum"}},
                             pool));
   messages.push_back(encode(Release{PlanGeneration{7}, SequenceId{42}, SequenceEpoch{2}, 3}, pool));
+  messages.push_back(encode(Adopt{PlanGeneration{7}, SequenceId{42}, SequenceEpoch{2}, SequenceId{40}, SequenceEpoch{1}, 4}, pool));
   messages.push_back(encode(batch(), pool));
   messages.push_back(encode(outcome(), PlanGeneration{7}, pool));
   return messages;
@@ -197,6 +200,8 @@ inline Result<void> decode_any(std::span<const std::byte> frame) {
       return drop(decode_block_ack(frame));
     case MessageKind::kRelease:
       return drop(decode_release(frame));
+    case MessageKind::kAdopt:
+      return drop(decode_adopt(frame));
     case MessageKind::kStepBatch:
       return drop(decode_step_batch(frame));
     case MessageKind::kStepOutcome:

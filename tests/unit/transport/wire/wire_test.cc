@@ -63,6 +63,8 @@ TEST_F(WireTest, BlocksComeBack) {
   EXPECT_EQ(*decode_block_offer(encode(sample::offer(), pool_).bytes()), sample::offer());
   const Release release{PlanGeneration{1}, SequenceId{2}, SequenceEpoch{3}, 4};
   EXPECT_EQ(*decode_release(encode(release, pool_).bytes()), release);
+  const Adopt adopt{PlanGeneration{1}, SequenceId{2}, SequenceEpoch{3}, SequenceId{4}, SequenceEpoch{5}, 6};
+  EXPECT_EQ(*decode_adopt(encode(adopt, pool_).bytes()), adopt);
   BlockAck ack{
       PlanGeneration{1}, SequenceId{2}, SequenceEpoch{3}, 4, 5, Error{ErrorCode::kDataLoss, "broken"}};
   const BlockAck back = *decode_block_ack(encode(ack, pool_).bytes());
@@ -151,12 +153,19 @@ TEST_F(WireTest, BatchComesBack) {
   EXPECT_EQ(batch->generation, sent.generation);
   ASSERT_EQ(batch->starts.size(), 1u);
   EXPECT_EQ(batch->starts[0].tokens_expected, 100u);
+  ASSERT_TRUE(batch->starts[0].prefix);
+  EXPECT_EQ(batch->starts[0].prefix->carrier, SequenceId{40});
+  EXPECT_EQ(batch->starts[0].prefix->epoch, SequenceEpoch{1});
+  EXPECT_EQ(batch->starts[0].prefix->leaves, 4u);
   EXPECT_TRUE(batch->starts[0].asks_every_holder);
   EXPECT_EQ(batch->starts[0].sampling.temperature, 0.5f);
   EXPECT_EQ(batch->starts[0].sampling.seed, 12345u);
   EXPECT_EQ(batch->starts[0].sampling.logit_bias, sent.starts[0].sampling.logit_bias);
   EXPECT_EQ(batch->starts[0].sampling.end_tokens, sent.starts[0].sampling.end_tokens);
   EXPECT_EQ(batch->releases, sent.releases);
+  ASSERT_EQ(batch->keeps.size(), 1u);
+  EXPECT_EQ(batch->keeps[0].sequence, SequenceId{39});
+  EXPECT_EQ(batch->keeps[0].leaves, 7u);
   ASSERT_EQ(batch->entries.size(), 2u);
   EXPECT_EQ(batch->entries[0].tokens, sent.entries[0].tokens);
   EXPECT_TRUE(batch->entries[0].score);

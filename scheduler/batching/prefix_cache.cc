@@ -1,0 +1,104 @@
+#include "scheduler/batching/prefix_cache.h"
+
+#include "runtime/base/check.h"
+#include "runtime/blocks/chain_hash.h"
+#include "runtime/plan/leaf.h"
+
+namespace longshore::batching {
+
+void name_leaves(std::string_view cache_salt, std::span<const TokenId> tokens, std::uint32_t leaves,
+                 std::vector<Sha256>& names) {
+  CHECK(std::size_t{leaves} * kLeafTokens <= tokens.size()) << leaves << " leaves of " << tokens.size() << " tokens";
+  blocks::ChainRoot root;  // of one model on one node: only the salt differs
+  root.cache_salt = cache_salt;
+  for (auto leaf = names.size(); leaf < leaves; ++leaf)
+    names.push_back(blocks::chain_next(leaf == 0 ? blocks::chain_root(root) : names.back(),
+                                       tokens.subspan(leaf * kLeafTokens, kLeafTokens)));
+}
+
+template <typename Change>
+void PrefixCache::update(const Sha256& name, Change change) {
+  const auto found = leaves_.find(name);
+  CHECK(found != leaves_.end()) << "leaf " << to_hex(name) << " is not held";
+  Leaf& leaf = found->second;
+  if (leaf.is_evictable()) evictable_.erase({leaf.used, name});
+  change(leaf);
+  if (leaf.is_evictable()) evictable_.insert({leaf.used, name});
+}
+
+std::optional<PrefixCache::Prefix> PrefixCache::find(std::span<const Sha256> names) {
+  std::optional<Prefix> longest;
+  for (std::uint32_t i = 0; i < names.size(); ++i) {
+    const auto leaf = leaves_.find(names[i]);
+    if (leaf == leaves_.end()) break;
+    const Carrier& carrier = carriers_.at(leaf->second.carrier);
+    if (!whole_only_ || (carrier.is_whole && carrier.end == i + 1)) longest = Prefix{leaf->second.carrier, carrier.epoch, i + 1};
+  }
+  if (longest) {
+    ++now_;
+    for (std::uint32_t i = 0; i < longest->leaves; ++i) update(names[i], [this](Leaf& leaf) { leaf.used = now_; });
+  }
+  return longest;
+}
+
+void PrefixCache::pin(const Sha256& name) {
+  update(name, [](Leaf& leaf) { ++leaf.pins; });
+}
+
+void PrefixCache::unpin(const Sha256& name) {
+  update(name, [](Leaf& leaf) {
+    CHECK(leaf.pins > 0) << "a leaf is unpinned once more than it was pinned";
+    --leaf.pins;
+  });
+}
+
+bool PrefixCache::carry(SequenceId sequence, SequenceEpoch epoch, std::span<const Sha256> names,
+                        std::uint32_t adopted) {
+  std::uint32_t first = 0;
+  while (first < names.size() && leaves_.contains(names[first])) ++first;
+  const auto end = static_cast<std::uint32_t>(names.size());
+  if (first == end) return false;
+  CHECK(adopted <= first) << adopted << " leaves were adopted, and " << first << " are here";
+  CHECK(carriers_.emplace(sequence, Carrier{epoch, first, end, first - adopted, true}).second)
+      << "sequence " << sequence.value << " has ended before";
+  copies_ += first - adopted;
+  ++now_;
+  for (std::uint32_t i = first; i < end; ++i) {
+    Leaf leaf{std::nullopt, sequence, i, 0, 0, now_};
+    if (i > 0) {
+      leaf.parent = names[i - 1];
+      update(names[i - 1], [](Leaf& parent) { ++parent.children; });
+    }
+    leaves_.emplace(names[i], leaf);
+    evictable_.insert({now_, names[i]});
+  }
+  return true;
+}
+
+std::optional<PrefixCache::Eviction> PrefixCache::evict() {
+  if (evictable_.empty()) return std::nullopt;
+  const Sha256 name = evictable_.begin()->second;
+  evictable_.erase(evictable_.begin());
+  const Leaf leaf = leaves_.at(name);
+  leaves_.erase(name);
+  if (leaf.parent) update(*leaf.parent, [](Leaf& parent) { --parent.children; });
+  const auto carrier = carriers_.find(leaf.carrier);
+  carrier->second.end = leaf.index;
+  carrier->second.is_whole = false;
+  if (leaf.index > carrier->second.first) return Eviction{leaf.carrier, leaf.index};
+  copies_ -= carrier->second.copies;
+  carriers_.erase(carrier);
+  return Eviction{leaf.carrier, 0};
+}
+
+std::vector<SequenceId> PrefixCache::clear() {
+  std::vector<SequenceId> carriers;
+  for (const auto& [sequence, carrier] : carriers_) carriers.push_back(sequence);
+  leaves_.clear();
+  carriers_.clear();
+  evictable_.clear();
+  copies_ = 0;
+  return carriers;
+}
+
+}  // namespace longshore::batching
