@@ -1,5 +1,6 @@
 add_library(longshore_sanitizers INTERFACE)
-# How kernels are optimised. Instrumented, the compiler takes minutes and gigabytes for more.
+# How kernels are optimised. Instrumented, the compiler takes minutes and gigabytes for more, and a quarter of an hour to
+# watch the scope of each unrolled register.
 set(LONGSHORE_O2 -O2)
 set(LONGSHORE_O3 -O3)
 if(LONGSHORE_SANITIZE STREQUAL "address+undefined")
@@ -10,8 +11,8 @@ elseif(NOT LONGSHORE_SANITIZE STREQUAL "none")
   message(FATAL_ERROR "LONGSHORE_SANITIZE is '${LONGSHORE_SANITIZE}'; it may be none, address+undefined or thread")
 endif()
 if(flags)
-  set(LONGSHORE_O2 -O1)
-  set(LONGSHORE_O3 -O1)
+  set(LONGSHORE_O2 -O1 -g0 -fno-sanitize-address-use-after-scope)
+  set(LONGSHORE_O3 ${LONGSHORE_O2})
   target_compile_options(longshore_sanitizers INTERFACE ${flags})
   target_link_options(longshore_sanitizers INTERFACE ${flags})
 endif()
