@@ -209,7 +209,7 @@ TEST_F(GatewayTest, ProgressIsReportedWhereItIsWanted) {
             std::string::npos)
       << wanted->stream;
   EXPECT_FALSE(other->begun);
-  service_.emit_token(1, 'a', FinishReason::kLength);
+  for (const std::size_t choice : {0u, 1u}) service_.emit_token(choice, 'a', FinishReason::kLength);
 }
 
 TEST_F(GatewayTest, AServerThatStopsSaysSo) {
