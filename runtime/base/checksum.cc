@@ -1,10 +1,10 @@
-#include "transport/wire/checksum.h"
+#include "runtime/base/checksum.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
 
-namespace longshore::wire {
+namespace longshore {
 namespace {
 
 constexpr std::uint64_t kPrime1 = 0x9e3779b185ebca87u;
@@ -91,4 +91,4 @@ std::uint64_t checksum(std::span<const std::byte> bytes) {
   return stream.finish();
 }
 
-}  // namespace longshore::wire
+}  // namespace longshore

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <span>
 
-namespace longshore::wire {
+namespace longshore {
 
-// XXH64, seed 0: of frames and of KV blocks. 64-bit multiplies only, so it is the same code on every CPU and,
+// XXH64, seed 0: of frames, KV blocks and cached weights. 64-bit multiplies only, so it is the same code on every CPU and,
 // without any instruction of a kind, several times as fast as a table-driven CRC32C; a changed block passes
 // with probability 2^-64 instead of 2^-32. It guards against broken memory and late writes, not against
 // forgery. Source: Collet, xxHash fast digest algorithm, revision 0.1.1, XXH64.
@@ -25,4 +25,4 @@ class ChecksumStream {
   std::uint64_t total_ = 0;
 };
 
-}  // namespace longshore::wire
+}  // namespace longshore

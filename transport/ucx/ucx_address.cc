@@ -1,6 +1,6 @@
 #include "transport/ucx/ucx_address.h"
 
-#include "transport/wire/checksum.h"
+#include "runtime/base/checksum.h"
 
 #include <cstdint>
 #include <cstring>
@@ -22,7 +22,7 @@ void append_hex(std::string& text, std::span<const std::byte> bytes) {
 }  // namespace
 
 std::string to_text(std::span<const std::byte> worker_address) {
-  const std::uint64_t sum = wire::checksum(worker_address);
+  const std::uint64_t sum = longshore::checksum(worker_address);
   std::string text(kPrefix);
   append_hex(text, std::as_bytes(std::span(&sum, 1)));
   append_hex(text, worker_address);
@@ -46,7 +46,7 @@ Result<std::vector<std::byte>> from_text(std::string_view address) {
   if (bytes.size() <= sizeof sum) return refusal;
   std::memcpy(&sum, bytes.data(), sizeof sum);
   bytes.erase(bytes.begin(), bytes.begin() + sizeof sum);
-  if (wire::checksum(bytes) != sum) return refusal;
+  if (longshore::checksum(bytes) != sum) return refusal;
   return bytes;
 }
 

@@ -7,7 +7,7 @@
 #include "transport/ucx/ucx_path.h"
 #include "transport/ucx/ucx_status.h"
 #include "transport/ucx/ucx_transfer.h"
-#include "transport/wire/checksum.h"
+#include "runtime/base/checksum.h"
 
 #include <algorithm>
 #include <cstring>
@@ -34,7 +34,7 @@ constexpr int kBusyMax = 64;
 UcxNode::UcxNode(std::unique_ptr<UcxWorker> worker)
     : worker_(std::move(worker)),
       probe_(messages_.take(kProbeRegionBytes)),
-      identity_(mix64(wire::checksum(worker_->address()))) {
+      identity_(mix64(longshore::checksum(worker_->address()))) {
   std::memset(probe_.data(), 0x5a, probe_.size());
   regions_[kProbeRegion] = {probe_.bytes()};
 }

@@ -23,7 +23,7 @@ struct OfferedBlock {
   transport::RegionId region;
   std::uint64_t offset = 0;  // in the region
   std::uint32_t bytes = 0;
-  std::uint64_t checksum = 0;  // wire::checksum of the bytes
+  std::uint64_t checksum = 0;  // longshore::checksum of the bytes
   bool operator==(const OfferedBlock&) const = default;
 };
 

@@ -1,7 +1,7 @@
 #include "transport/wire/frame.h"
 
 #include "runtime/base/check.h"
-#include "transport/wire/checksum.h"
+#include "runtime/base/checksum.h"
 #include "transport/wire/limits.h"
 #include "transport/wire/reader.h"
 

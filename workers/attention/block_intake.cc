@@ -2,7 +2,7 @@
 #include <utility>
 
 #include "runtime/base/log.h"
-#include "transport/wire/checksum.h"
+#include "runtime/base/checksum.h"
 #include "workers/attention/attention_node.h"
 
 namespace longshore::attention_node {
@@ -67,7 +67,7 @@ Result<void> AttentionNode::take_in(Pull& pull) {
   for (std::size_t i = 0; i < offer.blocks.size(); ++i) {
     const wire::OfferedBlock& block = offer.blocks[i];
     const std::span<const std::byte> bytes = pull.transfer->piece(i);
-    if (wire::checksum(bytes) != block.checksum)
+    if (longshore::checksum(bytes) != block.checksum)
       return make_error(ErrorCode::kDataLoss, "checksum of layer ", block.layer, ", KV head ", block.kv_head,
                         ", leaf ", offer.leaf, " of sequence ", offer.sequence.value, " is wrong");
     if (!transport_.capabilities().shares_memory) continue;

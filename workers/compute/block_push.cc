@@ -4,7 +4,7 @@
 #include <span>
 
 #include "runtime/base/check.h"
-#include "transport/wire/checksum.h"
+#include "runtime/base/checksum.h"
 
 namespace longshore::compute {
 
@@ -58,7 +58,7 @@ std::vector<wire::OfferedBlock> BlockPush::seal(const SequenceState& sequence, s
   }
   pool_.for_each(offered.size(), 4, [&](std::size_t begin, std::size_t end, unsigned) {
     for (std::size_t i = begin; i < end; ++i)
-      offered[i].checksum = wire::checksum({store_.block(blocks[i]), store_.layout().block_bytes()});
+      offered[i].checksum = longshore::checksum({store_.block(blocks[i]), store_.layout().block_bytes()});
   });
   return offered;
 }

@@ -2,7 +2,7 @@
 
 #include "runtime/base/random.h"
 #include "tests/unit/transport/wire/sample_messages.h"
-#include "transport/wire/checksum.h"
+#include "runtime/base/checksum.h"
 #include "transport/wire/limits.h"
 #include "transport/wire/reader.h"
 
