@@ -54,27 +54,72 @@ Result<ModelFile> open_model(const std::string& model) {
     return make_error(ErrorCode::kInvalidArgument, opened.path, ": the tokenizer has ",
                       opened.tokenizer->vocabulary_size(), " tokens, the embedding ", opened.config.vocabulary,
                       " rows");
+  if (const std::string cached = weight_cache_of(opened.path); !cached.empty()) {
+    const Result<model::FileStamp> stamp = model::stamp_of(opened.path);
+    Result<std::unique_ptr<model::WeightCache>> weights =
+        stamp ? model::WeightCache::open(cached, *stamp) : Result<std::unique_ptr<model::WeightCache>>(stamp.error());
+    if (weights) {
+      opened.weights = std::move(*weights);
+      opened.file->assume_sha256(opened.weights->model());
+    } else if (weights.error().code != ErrorCode::kNotFound) {
+      log::info("{}: the weights are converted anew", weights.error().message);
+    }
+  }
   return opened;
 }
+
+namespace {
+
+// Converts the weights, and keeps them for the next start if that can be done.
+Result<std::unique_ptr<model::Decoder>> convert(ModelFile& model, kernels::Isa isa, ThreadPool& pool) {
+  std::unique_ptr<model::WeightCacheWriter> writer;
+  const auto warn = [](const Error& error) {
+    log::warn("the converted weights are not kept for the next start: {}", error.message);
+  };
+  const Result<model::FileStamp> stamp = model::stamp_of(model.path);
+  if (!stamp) warn(stamp.error());
+  if (const std::string path = weight_cache_of(model.path); stamp && !path.empty()) {
+    Result<std::unique_ptr<model::WeightCacheWriter>> made = model::WeightCacheWriter::create(path);
+    if (made) writer = std::move(*made);
+    else warn(made.error());
+  }
+  // The hash takes a core for seconds where the CPU has no instruction for it: beside the loading, not after it.
+  std::jthread hashing([&file = *model.file] { file.sha256(); });
+  Result<std::unique_ptr<model::Decoder>> decoder = model::Decoder::load(
+      *model.file, model.config, kernels::kernel_table(isa), pool, show_progress, {nullptr, writer.get()});
+  hashing.join();
+  if (decoder && writer)
+    if (const Result<void> kept = writer->finish(*stamp, model.file->sha256()); !kept) warn(kept.error());
+  return decoder;
+}
+
+Result<std::unique_ptr<model::Decoder>> load_decoder(ModelFile& model, kernels::Isa isa, ThreadPool& pool) {
+  if (model.weights) {
+    Result<std::unique_ptr<model::Decoder>> decoder = model::Decoder::load(
+        *model.file, model.config, kernels::kernel_table(isa), pool, show_progress, {model.weights.get(), nullptr});
+    const bool is_damaged = !decoder && (decoder.error().code == ErrorCode::kDataLoss || decoder.error().code == ErrorCode::kNotFound);
+    if (!is_damaged) return decoder;
+    log::warn("{}: the weights are converted anew", decoder.error().message);
+  }
+  return convert(model, isa, pool);
+}
+
+}  // namespace
 
 Result<LoadedModel> load_model(const std::string& model, unsigned threads, kernels::Isa isa) {
   Result<ModelFile> opened = open_model(model);
   if (!opened) return opened.error();
   LoadedModel loaded;
-  loaded.path = std::move(opened->path);
-  loaded.name = std::move(opened->name);
-  loaded.file = std::move(opened->file);
-  loaded.tokenizer = std::move(opened->tokenizer);
   Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(threads == 0 ? default_threads() : threads);
   if (!pool) return pool.error();
   loaded.pool = std::move(*pool);
-  // The hash takes a core for seconds where the CPU has no instruction for it: beside the loading, not after it.
-  std::jthread hashing([&file = *loaded.file] { file.sha256(); });
-  Result<std::unique_ptr<model::Decoder>> decoder =
-      model::Decoder::load(*loaded.file, opened->config, kernels::kernel_table(isa), *loaded.pool, show_progress);
+  Result<std::unique_ptr<model::Decoder>> decoder = load_decoder(*opened, isa, *loaded.pool);
   if (!decoder) return decoder.error();
   loaded.decoder = std::move(*decoder);
-  hashing.join();
+  loaded.path = std::move(opened->path);
+  loaded.name = std::move(opened->name);
+  loaded.tokenizer = std::move(opened->tokenizer);
+  loaded.file = std::move(opened->file);
   loaded.file->release_pages();  // all of it has been read and packed
   return loaded;
 }

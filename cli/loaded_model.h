@@ -20,6 +20,7 @@ struct ModelFile {
   std::unique_ptr<model::GgufFile> file;
   model::ModelConfig config;
   std::unique_ptr<text::Tokenizer> tokenizer;
+  std::unique_ptr<model::WeightCache> weights;  // if an earlier start has left them
 };
 // Errors: those of finding and reading; each names the file.
 Result<ModelFile> open_model(const std::string& model);

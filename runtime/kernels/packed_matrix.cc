@@ -54,14 +54,19 @@ bool pack_column(WeightFormat format, std::size_t inputs, const std::byte* row, 
   return finite;
 }
 
-}  // namespace
-
-Result<PackedMatrix> PackedMatrix::pack(WeightFormat format, std::size_t outputs, std::size_t inputs,
-                                        std::span<const std::byte> file_bytes, ThreadPool& pool) {
+Result<void> check_shape(WeightFormat format, std::size_t outputs, std::size_t inputs) {
   const std::size_t unit = std::max<std::size_t>(32, block_elements(format));
   if (outputs == 0 || inputs == 0 || inputs % unit != 0)
     return make_error(ErrorCode::kInvalidArgument, to_string(format), " matrix of ", outputs, " x ", inputs,
                       " (outputs x inputs): inputs must be a positive multiple of ", unit);
+  return {};
+}
+
+}  // namespace
+
+Result<PackedMatrix> PackedMatrix::pack(WeightFormat format, std::size_t outputs, std::size_t inputs,
+                                        std::span<const std::byte> file_bytes, ThreadPool& pool) {
+  if (Result<void> legal = check_shape(format, outputs, inputs); !legal) return legal.error();
   const std::size_t row_bytes = inputs / block_elements(format) * block_bytes(format);
   if (file_bytes.size() / row_bytes != outputs || file_bytes.size() % row_bytes != 0)
     return make_error(ErrorCode::kInvalidArgument, to_string(format), " matrix of ", outputs, " x ", inputs,
@@ -91,6 +96,21 @@ Result<PackedMatrix> PackedMatrix::pack(WeightFormat format, std::size_t outputs
     return make_error(ErrorCode::kDataLoss, to_string(format), " matrix of ", outputs, " x ", inputs, ": row ",
                       first_bad_row.load(), " has ", is_float(format) ? "a weight" : "a scale",
                       " that is infinite or NaN; the file is damaged or was converted wrongly");
+  return matrix;
+}
+
+Result<PackedMatrix> PackedMatrix::from_packed(WeightFormat format, std::size_t outputs, std::size_t inputs,
+                                               Buffer packed) {
+  if (Result<void> legal = check_shape(format, outputs, inputs); !legal) return legal.error();
+  PackedMatrix matrix;
+  matrix.format_ = format;
+  matrix.outputs_ = outputs;
+  matrix.inputs_ = inputs;
+  matrix.tile_bytes_ = kernels::tile_bytes(format, inputs);
+  if (packed.size() != matrix.tile_count() * matrix.tile_bytes_)
+    return make_error(ErrorCode::kDataLoss, "a packed ", to_string(format), " matrix of ", outputs, " x ", inputs,
+                      " has ", packed.size(), " bytes, not ", matrix.tile_count() * matrix.tile_bytes_);
+  matrix.storage_ = std::move(packed);
   return matrix;
 }
 

@@ -21,10 +21,15 @@ class PackedMatrix {
   static Result<PackedMatrix> pack(WeightFormat format, std::size_t outputs, std::size_t inputs,
                                    std::span<const std::byte> file_bytes, ThreadPool& pool);
 
+  // The same from what packed_bytes() of one gave. Errors: those of pack about the shape,
+  // kDataLoss when the size is another.
+  static Result<PackedMatrix> from_packed(WeightFormat format, std::size_t outputs, std::size_t inputs, Buffer packed);
+
   WeightFormat format() const { return format_; }
   std::size_t outputs() const { return outputs_; }  // N
   std::size_t inputs() const { return inputs_; }    // K
   std::size_t bytes() const { return storage_.size(); }
+  std::span<const std::byte> packed_bytes() const { return storage_.bytes(); }
 
   std::size_t tile_count() const { return (outputs_ + 31) / 32; }
   std::size_t tile_bytes() const { return tile_bytes_; }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "runtime/kernels/weight_format.h"
 
@@ -30,6 +31,8 @@
 //   plain floats  acc = fma(w[k], x[k], acc), k in order, on f32 activations
 namespace longshore::kernels {
 
+// Grows with every change of what follows: packed matrices are kept in files (model::WeightCache).
+inline constexpr std::uint64_t kTileLayoutVersion = 1;
 inline constexpr std::size_t kTileColumns = 32;
 inline constexpr std::size_t kPlaneRowBytes = 4 * kTileColumns;
 

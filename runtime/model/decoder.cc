@@ -15,8 +15,8 @@ constexpr std::size_t kRowGrain = 4;
 
 Result<std::unique_ptr<Decoder>> Decoder::load(const GgufFile& file, const ModelConfig& config,
                                                const kernels::KernelTable& kernels, ThreadPool& pool,
-                                               const LoadProgress& progress) {
-  Result<Weights> weights = load_weights(file, config, pool, progress);
+                                               const LoadProgress& progress, const StoredWeights& stored) {
+  Result<Weights> weights = load_weights(file, config, pool, progress, stored);
   if (!weights) return weights.error();
   return std::unique_ptr<Decoder>(new Decoder(config, kernels, pool, std::move(*weights)));
 }

@@ -28,7 +28,7 @@ class Decoder {
   // Errors: those of load_weights.
   static Result<std::unique_ptr<Decoder>> load(const GgufFile& file, const ModelConfig& config,
                                                const kernels::KernelTable& kernels, ThreadPool& pool,
-                                               const LoadProgress& progress = {});
+                                               const LoadProgress& progress = {}, const StoredWeights& stored = {});
 
   const ModelConfig& config() const { return config_; }
   const kernels::KernelTable& kernels() const { return kernels_; }

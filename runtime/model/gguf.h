@@ -100,6 +100,9 @@ class GgufFile {
 
   // Of the whole file. The first call reads all of it (1 to 5 s per GB, by the CPU), later ones cost nothing.
   const Sha256& sha256() const;
+  // Takes the word of whoever hashed the file in the state in which it is, instead of reading it. Requires: sha256() was
+  // not called yet.
+  void assume_sha256(const Sha256& digest);
 
   // Gives the mapping's memory back to the system: what is looked at later is read again from the file. For when the
   // tensors have been converted, so that they do not count twice.

@@ -10,8 +10,8 @@ namespace {
 // Reads tensors in turn; after the first error the rest are skipped and the error stands.
 class Loader {
  public:
-  Loader(const GgufFile& file, ThreadPool& pool, const LoadProgress& progress)
-      : file_(file), pool_(pool), progress_(progress) {
+  Loader(const GgufFile& file, ThreadPool& pool, const LoadProgress& progress, const StoredWeights& stored)
+      : file_(file), pool_(pool), progress_(progress), stored_(stored) {
     for (const GgufTensor& tensor : file.tensors()) bytes_total_ += tensor.bytes.size();
   }
 
@@ -19,11 +19,14 @@ class Loader {
     kernels::PackedMatrix matrix;
     const GgufTensor* tensor = find(name);
     if (tensor == nullptr) return matrix;
-    auto packed = kernels::PackedMatrix::pack(tensor->format, tensor->rows(), tensor->row_elements(), tensor->bytes, pool_);
+    auto packed = stored_.cache != nullptr
+                      ? stored_.cache->matrix(name, tensor->format, tensor->rows(), tensor->row_elements(), pool_)
+                      : kernels::PackedMatrix::pack(tensor->format, tensor->rows(), tensor->row_elements(), tensor->bytes, pool_);
     if (!packed) {
       fail(name, packed.error());
       return matrix;
     }
+    if (stored_.writer != nullptr) stored_.writer->add(name, *packed);
     count(*tensor);
     return std::move(*packed);
   }
@@ -72,6 +75,7 @@ class Loader {
   const GgufFile& file_;
   ThreadPool& pool_;
   const LoadProgress& progress_;
+  const StoredWeights stored_;
   std::uint64_t bytes_done_ = 0;
   std::uint64_t bytes_total_ = 0;
   std::optional<Error> error_;
@@ -108,8 +112,8 @@ LayerWeights load_layer(Loader& loader, const ModelConfig& config, std::uint32_t
 }  // namespace
 
 Result<Weights> load_weights(const GgufFile& file, const ModelConfig& config, ThreadPool& pool,
-                             const LoadProgress& progress) {
-  Loader loader(file, pool, progress);
+                             const LoadProgress& progress, const StoredWeights& stored) {
+  Loader loader(file, pool, progress, stored);
   Weights weights;
   weights.embedding = loader.matrix("token_embd.weight");
   weights.output_norm = loader.vector("output_norm.weight");

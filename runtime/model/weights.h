@@ -11,6 +11,7 @@
 #include "runtime/kernels/packed_matrix.h"
 #include "runtime/model/gguf.h"
 #include "runtime/model/model_config.h"
+#include "runtime/model/weight_cache.h"
 
 namespace longshore::model {
 
@@ -40,10 +41,17 @@ struct Weights {
   const kernels::PackedMatrix& output_matrix() const { return output ? *output : embedding; }
 };
 
+// Where matrices may lie as the kernels read them, and where those go that did not. Either may be null.
+struct StoredWeights {
+  const WeightCache* cache = nullptr;
+  WeightCacheWriter* writer = nullptr;
+};
+
 using LoadProgress = std::function<void(std::uint64_t bytes_done, std::uint64_t bytes_total)>;
 
-// Errors: kInvalidArgument naming the tensor whose values cannot be used; kResourceExhausted when memory ends.
+// Errors: kInvalidArgument naming the tensor whose values cannot be used; kResourceExhausted when memory ends; those of
+// the cache, if there is one.
 Result<Weights> load_weights(const GgufFile& file, const ModelConfig& config, ThreadPool& pool,
-                             const LoadProgress& progress);
+                             const LoadProgress& progress, const StoredWeights& stored = {});
 
 }  // namespace longshore::model
