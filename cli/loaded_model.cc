@@ -39,9 +39,11 @@ Result<ModelFile> open_model(const std::string& model) {
   opened.path = *path;
   opened.name = opened.path == model ? std::filesystem::path(model).stem().string() : model;
 
+  const Result<model::FileStamp> before = model::stamp_of(opened.path);
   Result<std::unique_ptr<model::GgufFile>> file = model::GgufFile::open(opened.path);
   if (!file) return file.error();
   opened.file = std::move(*file);
+  if (const Result<model::FileStamp> now = model::stamp_of(opened.path); before && now && *before == *now) opened.stamp = *now;
   Result<model::ModelConfig> config = model::parse_model_config(*opened.file);
   if (!config) return config.error();
   opened.config = std::move(*config);
@@ -54,10 +56,8 @@ Result<ModelFile> open_model(const std::string& model) {
     return make_error(ErrorCode::kInvalidArgument, opened.path, ": the tokenizer has ",
                       opened.tokenizer->vocabulary_size(), " tokens, the embedding ", opened.config.vocabulary,
                       " rows");
-  if (const std::string cached = weight_cache_of(opened.path); !cached.empty()) {
-    const Result<model::FileStamp> stamp = model::stamp_of(opened.path);
-    Result<std::unique_ptr<model::WeightCache>> weights =
-        stamp ? model::WeightCache::open(cached, *stamp) : Result<std::unique_ptr<model::WeightCache>>(stamp.error());
+  if (const std::string cached = weight_cache_of(opened.path); opened.stamp && !cached.empty()) {
+    Result<std::unique_ptr<model::WeightCache>> weights = model::WeightCache::open(cached, *opened.stamp);
     if (weights) {
       opened.weights = std::move(*weights);
       opened.file->assume_sha256(opened.weights->model());
@@ -76,9 +76,7 @@ Result<std::unique_ptr<model::Decoder>> convert(ModelFile& model, kernels::Isa i
   const auto warn = [](const Error& error) {
     log::warn("the converted weights are not kept for the next start: {}", error.message);
   };
-  const Result<model::FileStamp> stamp = model::stamp_of(model.path);
-  if (!stamp) warn(stamp.error());
-  if (const std::string path = weight_cache_of(model.path); stamp && !path.empty()) {
+  if (const std::string path = weight_cache_of(model.path); model.stamp && !path.empty()) {
     Result<std::unique_ptr<model::WeightCacheWriter>> made = model::WeightCacheWriter::create(path);
     if (made) writer = std::move(*made);
     else warn(made.error());
@@ -89,7 +87,7 @@ Result<std::unique_ptr<model::Decoder>> convert(ModelFile& model, kernels::Isa i
       *model.file, model.config, kernels::kernel_table(isa), pool, show_progress, {nullptr, writer.get()});
   hashing.join();
   if (decoder && writer)
-    if (const Result<void> kept = writer->finish(*stamp, model.file->sha256()); !kept) warn(kept.error());
+    if (const Result<void> kept = writer->finish(*model.stamp, model.file->sha256()); !kept) warn(kept.error());
   return decoder;
 }
 

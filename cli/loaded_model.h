@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "runtime/base/result.h"
@@ -20,6 +21,8 @@ struct ModelFile {
   std::unique_ptr<model::GgufFile> file;
   model::ModelConfig config;
   std::unique_ptr<text::Tokenizer> tokenizer;
+  // As it was before it was opened; none if it has changed since, or its state cannot be told: then nothing is kept of it.
+  std::optional<model::FileStamp> stamp;
   std::unique_ptr<model::WeightCache> weights;  // if an earlier start has left them
 };
 // Errors: those of finding and reading; each names the file.

@@ -196,6 +196,7 @@ void Batcher::append(Sequence& sequence, std::uint32_t rows, StepBatch& batch, I
                             .prefix = sequence.prefix,
                             .asks_every_holder = sequence.asks_every_holder});
     sequence.started = true;
+    sequence.generation = generation_;
     if (sequence.epoch == SequenceEpoch{1})
       sequence.prompt_tokens_cached = std::min(sequence.rows_done, sequence.prompt_tokens);
   }
@@ -382,7 +383,7 @@ void Batcher::pause(Sequence& sequence) {
 // Nothing is computed under the next epoch.
 void Batcher::restart(Sequence& sequence) {
   if (!sequence.started) return;
-  counts_.tokens_discarded += sequence.rows_done - (sequence.prefix ? sequence.prefix->leaves * kLeafTokens : 0);
+  counts_.tokens_discarded += sequence.rows_done;
   sequence.epoch = SequenceEpoch{sequence.epoch.value + 1};
   sequence.started = false;
   sequence.prefix.reset();
@@ -401,7 +402,8 @@ void Batcher::retire(SequenceId id) {
   if (found == sequences_.end()) return;
   Sequence& sequence = found->second;
   const std::uint32_t leaves = sequence.rows_done / kLeafTokens;
-  if (options_.prefix_cache && sequence.started && leaves > 0) {
+  // What lies by an earlier plan would keep others from the present one.
+  if (options_.prefix_cache && sequence.started && sequence.generation == generation_ && leaves > 0) {
     bool has_place = true;
     while (has_place && prefixes_.carriers() >= PrefixCache::kCarriersMax) has_place = evict_prefix();
     name_leaves(sequence.cache_salt, sequence.tokens, leaves, sequence.leaf_names);

@@ -63,6 +63,7 @@ struct Sequence {
   std::optional<SequenceStart::Prefix> prefix;  // what this epoch begins with
   std::uint64_t leaves_reserved = 0;  // of KV room, for the others; 0 while waiting
   bool started = false;               // the compute node has been told of this epoch
+  PlanGeneration generation;          // when it was
   std::uint32_t recomputes = 0;       // since the last new token
   std::uint32_t prompt_tokens_told = 0;
   std::uint32_t prompt_tokens_cached = 0;

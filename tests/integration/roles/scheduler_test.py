@@ -47,7 +47,8 @@ class SchedulerTest(ClusterTest):
         self.scheduler.kill()
         stream.join(60)
         self.assertFalse(stream.is_alive())  # its connection broke: nobody hangs
-        type(self).scheduler = self.cluster.scheduler()
+        # One that keeps nothing itself: what is held in the end would be of the killed one.
+        type(self).scheduler = self.cluster.scheduler("--no-prefix-cache")
         self.cluster.wait_for(attention=1)
         self.check_request()
         for node in (self.compute, self.attention):

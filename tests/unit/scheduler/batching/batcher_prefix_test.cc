@@ -153,6 +153,15 @@ TEST_F(BatcherPrefixTest, ANewPlanDropsWhatLiesByTheOld) {
   EXPECT_THAT(steps_.step().releases, ElementsAre(kA));
 }
 
+TEST_F(BatcherPrefixTest, ASequenceOfAnEarlierPlanLeavesNothing) {
+  ASSERT_TRUE(steps_.batcher.add(kA, request_of(300, 3)).has_value());
+  steps_.step();
+  steps_.batcher.set_generation(PlanGeneration{5});
+  steps_.run_to_idle();
+  EXPECT_EQ(steps_.finish_of(kA), FinishReason::kLength);
+  EXPECT_EQ(steps_.batcher.load().leaves_cached, 0u);
+}
+
 TEST_F(BatcherPrefixTest, ALostNodeIsToldNothing) {
   leave_behind(kA, 300);
   steps_.batcher.on_node_lost({ErrorCode::kUnavailable, "gone"}, BatchSeen::kNo);
