@@ -12,7 +12,8 @@
 
 namespace longshore::batching {
 
-Batcher::Batcher(const BatcherOptions& options) : options_(options), queue_(options.queue_sequences_max), prefixes_(options.prefixes_end_whole) {
+Batcher::Batcher(const BatcherOptions& options)
+    : options_(options), queue_(options.queue_sequences_max), prefixes_(options.prefixes_end_whole) {
   const auto valid = validate(options);
   CHECK(valid.has_value()) << valid.error().to_string();
 }

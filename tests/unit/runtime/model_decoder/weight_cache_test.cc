@@ -147,7 +147,6 @@ TEST_F(WeightCacheTest, SaysWhereItCannotWrite) {
 }
 
 TEST_F(WeightCacheTest, AFullDiskIsAnErrorInTheEnd) {
-  if (!std::filesystem::exists("/dev/full")) return;
   std::filesystem::create_directories(path_.parent_path());
   // The temporary file's name is known: make it one that is always full.
   std::filesystem::create_symlink("/dev/full", path_.string() + "." + std::to_string(getpid()));
