@@ -25,7 +25,7 @@ inline F32x16 masked(F32x16 logit, KeyRange visible, std::uint32_t group) {
   return select(seen, logit, broadcast(-__builtin_inff()));
 }
 
-template <unsigned kRows, bool kMasked>
+template <unsigned kRows, bool kMasked, bool kCapped>
 [[gnu::noinline]] void softmax_run(
     float* logits, const KeyRange* visible, GroupRange groups, float softcap, float* max_out, float* weight_out) {
   F32x16 largest[kRows];
@@ -34,9 +34,9 @@ template <unsigned kRows, bool kMasked>
     unrolled<kRows>([&](auto r) {
       float* const at = logits + r * kPositions + g * kLanes;
       F32x16 logit = load(at);
-      if (softcap != 0) logit = mul(broadcast(softcap), kernels::tanh(div(logit, broadcast(softcap))));
+      if constexpr (kCapped) logit = mul(broadcast(softcap), kernels::tanh(div(logit, broadcast(softcap))));
       if constexpr (kMasked) logit = masked(logit, visible[r], g);
-      if (kMasked || softcap != 0) store(at, logit);
+      if constexpr (kMasked || kCapped) store(at, logit);
       largest[r] = max(largest[r], logit);
     });
   }
@@ -48,11 +48,13 @@ template <unsigned kRows, bool kMasked>
     weight[r] = zero();
   });
   for (std::uint32_t g = groups.begin; g < groups.end; ++g) {
+    float* const at = logits + g * kLanes;
+    F32x16 p[kRows];
+    unrolled<kRows>([&](auto r) { p[r] = sub(load(at + r * kPositions), base[r]); });
+    exp_nonpositive(p);  // +0 for the masked: exp(-inf)
     unrolled<kRows>([&](auto r) {
-      float* const at = logits + r * kPositions + g * kLanes;
-      const F32x16 p = exp_nonpositive(sub(load(at), base[r]));  // +0 for the masked: exp(-inf)
-      weight[r] = add(weight[r], p);
-      store(at, p);
+      weight[r] = add(weight[r], p[r]);
+      store(at + r * kPositions, p[r]);
     });
   }
   unrolled<kRows>([&](auto r) { weight_out[r] = reduce_add(weight[r]); });
@@ -67,7 +69,9 @@ inline void softmax_rows(
     bool whole = true;
     for (unsigned r = 0; r < kRows; ++r)
       whole &= visible[row + r].begin <= groups.begin * kLanes && visible[row + r].end >= groups.end * kLanes;
-    auto* const run = whole ? softmax_run<kRows, false> : softmax_run<kRows, true>;
+    auto* const run = softcap != 0 ? softmax_run<kRows, true, true>
+                      : whole      ? softmax_run<kRows, false, false>
+                                   : softmax_run<kRows, true, false>;
     run(logits + row * kPositions, visible + row, groups, softcap, max_out + row, weight_out + row);
   }
   if constexpr (kRows > 1) {

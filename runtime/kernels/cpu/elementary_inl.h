@@ -3,27 +3,37 @@
 // The float functions of runtime/kernels/elementary.h on sixteen lanes, with the same bits. Include one lanes header
 // first; internal linkage, as everything there.
 
+#include "runtime/kernels/cpu/unrolled_inl.h"
 #include "runtime/kernels/exp_constants.h"
 
 namespace longshore::kernels {
 namespace {
 
-// e^x for x <= 0, +0 where !(x >= -87).
-[[maybe_unused]] inline F32x16 exp_nonpositive(F32x16 x) {
+// e^x for x <= 0, +0 where !(x >= -87), of kCount vectors step by step together: one chain alone is mostly latency.
+template <unsigned kCount>
+[[maybe_unused]] inline void exp_nonpositive(F32x16 (&x)[kCount]) {
   using namespace exp_constants;
-  const F32x16 shifted = fma(x, broadcast(kLog2E), broadcast(kRoundShift));
-  const F32x16 n = sub(shifted, broadcast(kRoundShift));
-  F32x16 r = fma(n, broadcast(-kLn2High), x);
-  r = fma(n, broadcast(kLn2LowNegated), r);
-  F32x16 p = broadcast(kC6);
-  p = fma(p, r, broadcast(kC5));
-  p = fma(p, r, broadcast(kC4));
-  p = fma(p, r, broadcast(kC3));
-  p = fma(p, r, broadcast(kC2));
-  p = fma(p, r, broadcast(1.0f));
-  p = fma(p, r, broadcast(1.0f));
-  const F32x16 scaled = from_bits(add(bits_of(p), shift_left<23>(bits_of(shifted))));
-  return select_or_zero(less_equal(broadcast(kLowest), x), scaled);
+  F32x16 shifted[kCount], n[kCount], r[kCount], p[kCount];
+  unrolled<kCount>([&](auto i) { shifted[i] = fma(x[i], broadcast(kLog2E), broadcast(kRoundShift)); });
+  unrolled<kCount>([&](auto i) { n[i] = sub(shifted[i], broadcast(kRoundShift)); });
+  unrolled<kCount>([&](auto i) { r[i] = fma(n[i], broadcast(-kLn2High), x[i]); });
+  unrolled<kCount>([&](auto i) { r[i] = fma(n[i], broadcast(kLn2LowNegated), r[i]); });
+  unrolled<kCount>([&](auto i) { p[i] = fma(broadcast(kC6), r[i], broadcast(kC5)); });
+  unrolled<kCount>([&](auto i) { p[i] = fma(p[i], r[i], broadcast(kC4)); });
+  unrolled<kCount>([&](auto i) { p[i] = fma(p[i], r[i], broadcast(kC3)); });
+  unrolled<kCount>([&](auto i) { p[i] = fma(p[i], r[i], broadcast(kC2)); });
+  unrolled<kCount>([&](auto i) { p[i] = fma(p[i], r[i], broadcast(1.0f)); });
+  unrolled<kCount>([&](auto i) { p[i] = fma(p[i], r[i], broadcast(1.0f)); });
+  unrolled<kCount>([&](auto i) {
+    const F32x16 scaled = from_bits(add(bits_of(p[i]), shift_left<23>(bits_of(shifted[i]))));
+    x[i] = select_or_zero(less_equal(broadcast(kLowest), x[i]), scaled);
+  });
+}
+
+[[maybe_unused]] inline F32x16 exp_nonpositive(F32x16 x) {
+  F32x16 one[1] = {x};
+  exp_nonpositive(one);
+  return one[0];
 }
 
 [[maybe_unused]] inline F32x16 sigmoid(F32x16 x) {
