@@ -50,6 +50,9 @@ T get(const std::byte* from) {
   return value;
 }
 
+// What is added to the integers of q8_0, so that they are stored without a sign.
+constexpr int kQ8Zero = 128;
+
 // One scale and 32 integers. Products of f16 and int8 are exact in f32, so decoding rounds nothing.
 void encode_q8_0(const float* x, const Place& place, std::uint32_t scale_index) {
   float largest = 0;
@@ -61,7 +64,7 @@ void encode_q8_0(const float* x, const Place& place, std::uint32_t scale_index) 
     const float steps = scale == 0 ? 0.0f : std::clamp(x[i] / scale, -127.0f, 127.0f);
     const float rounded = (steps + 0x1.8p23f) - 0x1.8p23f;  // half to even
     const std::size_t element = std::size_t{scale_index} * kScaleSpan + i;
-    put(place.elements + element * place.element_step, static_cast<std::int8_t>(rounded));
+    put(place.elements + element * place.element_step, static_cast<std::uint8_t>(static_cast<int>(rounded) + kQ8Zero));
   }
 }
 
@@ -105,7 +108,7 @@ void decode_row(const KvLayout& layout, const Place& place, float* x) {
         break;
       case Dtype::kQ8_0: {
         const std::byte* scale = place.scales + (i / kScaleSpan) * place.scale_step;
-        x[i] = static_cast<float>(get<std::int8_t>(element)) * f16_to_f32(get<std::uint16_t>(scale));
+        x[i] = static_cast<float>(get<std::uint8_t>(element) - kQ8Zero) * f16_to_f32(get<std::uint16_t>(scale));
         break;
       }
     }

@@ -14,8 +14,9 @@ namespace longshore::kv {
 //
 //   f32, f16, bf16   K: 8 groups of 16 keys, each [d][16]               V: [128][d]
 //   q8_0             K: 8 groups, each { f16 scale [d/32][16];          V: { f16 scale [128][d/32];
-//                                        int8 [d][16] }                      int8 [128][d] }
+//                                        uint8 [d][16] }                     uint8 [128][d] }
 //
+// An element of q8_0 is q + 128, q in [-127, 127], and stands for q * scale: kernels widen it faster than an int8.
 // Sixteen keys lie side by side, so that a kernel needs no sum across lanes; scales are per position and 32
 // dimensions. Both halves are multiples of 64 bytes. Lanes of positions that were never appended may hold
 // anything.

@@ -49,6 +49,10 @@ using F32Codec = PlainCodec<float, load_f32>;
 using F16Codec = PlainCodec<std::uint16_t, load_f16>;
 using Bf16Codec = PlainCodec<std::uint16_t, load_bf16>;
 
+// An element is q + 128 for q in [-127, 127] and stands for q * s, which one fma gives exactly: 2^15 + 128 is 257 *
+// 2^7, so its product with an f16 scale has 20 bits, and q * s has 18.
+inline F32x16 offset_of(F32x16 scale) { return mul(scale, broadcast(-(0x1p15f + 128))); }
+
 struct Q8Codec {
   static constexpr std::size_t kPartBytes = kLanes * kLanes + kLanes * kLanes / kScaleSpan * 2;  // with its scales
   static std::size_t half_bytes(std::uint32_t d) {
@@ -56,38 +60,46 @@ struct Q8Codec {
   }
 
   struct Keys {
-    F32x16 scale;
-    const std::int8_t* from;
+    F32x16 scale, offset;
+    const std::uint8_t* from;
     void open(const std::byte* block, std::uint32_t d, std::uint32_t group, std::uint32_t part) {
       const std::byte* group_bytes = block + group * (half_bytes(d) / kKeyGroups);
       scale = load_f16(reinterpret_cast<const std::uint16_t*>(group_bytes) + part / 2 * kLanes);
-      from = reinterpret_cast<const std::int8_t*>(group_bytes) + d / kScaleSpan * kLanes * 2 +
+      offset = offset_of(scale);
+      from = reinterpret_cast<const std::uint8_t*>(group_bytes) + d / kScaleSpan * kLanes * 2 +
              part * kLanes * kLanes;
     }
-    F32x16 load(std::uint32_t i) const { return mul(load_i8(from + i * kLanes), scale); }
+    F32x16 load(std::uint32_t i) const { return fma(lift_u8(from + i * kLanes), scale, offset); }
   };
 
   // Widens the scales of its positions once: one at a time, that would cost as much as the values.
   struct Values {
     float scales[kLanes * kWidestHead / kScaleSpan];
-    const std::int8_t* from;
+    float offsets[kLanes * kWidestHead / kScaleSpan];
+    const std::uint8_t* from;
     std::size_t stride;
     Values(const std::byte* block, std::uint32_t d, std::uint32_t first) : stride(d) {
       const std::byte* half = block + half_bytes(d);
       const std::size_t per_position = d / kScaleSpan;
       const auto* narrow = reinterpret_cast<const std::uint16_t*>(half) + first * per_position;
-      for (std::size_t i = 0; i < per_position; ++i)
-        store(scales + i * kLanes, load_f16(narrow + i * kLanes));
+      for (std::size_t i = 0; i < per_position; ++i) {
+        const F32x16 scale = load_f16(narrow + i * kLanes);
+        store(scales + i * kLanes, scale);
+        store(offsets + i * kLanes, offset_of(scale));
+      }
       from =
-          reinterpret_cast<const std::int8_t*>(half) + kPositions * per_position * 2 + std::size_t{first} * d;
+          reinterpret_cast<const std::uint8_t*>(half) + kPositions * per_position * 2 + std::size_t{first} * d;
     }
     template <unsigned kVectors>
     void load(std::uint32_t position, std::uint32_t column, F32x16 (&to)[kVectors]) const {
       const std::size_t first = position * stride + column;
-      const std::int8_t* at = from + first;
+      const std::uint8_t* at = from + first;
       const float* scale = scales + first / kScaleSpan;
-      unrolled<kVectors>(
-          [&](auto n) { to[n] = mul(load_i8(at + n * kLanes), broadcast(scale[n * kLanes / kScaleSpan])); });
+      const float* offset = offsets + first / kScaleSpan;
+      unrolled<kVectors>([&](auto n) {
+        constexpr std::size_t kSpan = n * kLanes / kScaleSpan;
+        to[n] = fma(lift_u8(at + n * kLanes), broadcast(scale[kSpan]), broadcast(offset[kSpan]));
+      });
     }
   };
 };

@@ -45,11 +45,16 @@ inline F32x16 load_bf16(const std::uint16_t* from) {
   };
   return {widen(load_128(from)), widen(load_128(from + 8))};
 }
-inline F32x16 load_i8(const std::int8_t* from) {
-  const auto widen = [](const std::int8_t* eight) {
-    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(eight))));
+inline F32x16 lift_u8(const std::uint8_t* from) {
+  // Byte 1 of each lane is a byte of `from`, the others are zeros.
+  const __m256i low = _mm256_setr_epi8(-1, 0, -1, -1, -1, 1, -1, -1, -1, 2, -1, -1, -1, 3, -1, -1,  //
+                                       -1, 4, -1, -1, -1, 5, -1, -1, -1, 6, -1, -1, -1, 7, -1, -1);
+  const __m256i high = _mm256_add_epi8(low, _mm256_set1_epi32(0x0800));
+  const __m256i bytes = _mm256_broadcastsi128_si256(load_128(from));
+  const auto lift = [bytes](__m256i which) {
+    return _mm256_castsi256_ps(_mm256_or_si256(_mm256_shuffle_epi8(bytes, which), _mm256_set1_epi32(0x47000000)));
   };
-  return {widen(from), widen(from + 8)};
+  return {lift(low), lift(high)};
 }
 inline F32x16 broadcast_f16(std::uint16_t h) {
   const __m256 all = _mm256_cvtph_ps(_mm_set1_epi16(static_cast<short>(h)));
@@ -167,7 +172,8 @@ inline float reduce_max(F32x16 a) {
 }
 
 inline void prefetch(const void* address) {
-  _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T0);
+  // g++ takes a function that only calls _mm_prefetch for one without effects, and drops calls of it.
+  asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(address)));
 }
 
 }  // namespace

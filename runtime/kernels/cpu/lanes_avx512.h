@@ -34,9 +34,13 @@ inline F32x16 load_f16(const std::uint16_t* from) { return {_mm512_cvtph_ps(load
 inline F32x16 load_bf16(const std::uint16_t* from) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load_256(from)), 16))};
 }
-inline F32x16 load_i8(const std::int8_t* from) {
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
+inline F32x16 lift_u8(const std::uint8_t* from) {
+  const __m512i which = _mm512_setr_epi32(0x0000, 0x0100, 0x0200, 0x0300, 0x0400, 0x0500, 0x0600, 0x0700,  //
+                                          0x0800, 0x0900, 0x0a00, 0x0b00, 0x0c00, 0x0d00, 0x0e00, 0x0f00);
+  const __m512i bytes = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+  constexpr __mmask64 kByte1OfEach = 0x2222222222222222;
+  return {_mm512_castsi512_ps(
+      _mm512_mask_shuffle_epi8(_mm512_set1_epi32(0x47000000), kByte1OfEach, bytes, which))};
 }
 inline F32x16 broadcast_f16(std::uint16_t h) {
   return {_mm512_cvtph_ps(_mm256_set1_epi16(static_cast<short>(h)))};
@@ -122,7 +126,8 @@ inline float reduce_max(F32x16 a) {
 }
 
 inline void prefetch(const void* address) {
-  _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T0);
+  // g++ takes a function that only calls _mm_prefetch for one without effects, and drops calls of it.
+  asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(address)));
 }
 
 }  // namespace

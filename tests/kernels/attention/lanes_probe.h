@@ -8,7 +8,7 @@ struct LanesInput {
   float a[16], b[16], c[16];
   float small[16];  // below 2^22
   std::uint16_t halves[16];
-  std::int8_t bytes[16];
+  std::uint8_t bytes[16];
 };
 
 // More words than a probe writes.

@@ -39,7 +39,7 @@ LanesInput random_input(std::uint64_t seed) {
     if ((in.halves[l] & 0x7c00u) == 0x7c00u)
       in.halves[l] &= 0x83ffu;  // no f16 NaN; as bf16 still anything but
     if ((in.halves[l] & 0x7f80u) == 0x7f80u) in.halves[l] = 0x3c01u;
-    in.bytes[l] = static_cast<std::int8_t>(random());
+    in.bytes[l] = static_cast<std::uint8_t>(random());
   }
   return in;
 }

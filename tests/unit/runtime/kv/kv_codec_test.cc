@@ -108,10 +108,10 @@ TEST_F(KvCodecTest, LiesWhereTheLayoutSays) {
   const std::size_t group = 2 * (2 * 16 * 2 + 64 * 16);  // two groups before the one of key 37
   std::memcpy(&half, block.data() + group + 2 * (1 * 16 + 5), 2);
   const float scale = f16_to_f32(half);
-  const auto byte = static_cast<std::int8_t>(block.data()[group + 2 * 16 * 2 + 40 * 16 + 5]);
+  const int byte = static_cast<int>(block.data()[group + 2 * 16 * 2 + 40 * 16 + 5]) - 128;
   EXPECT_EQ(static_cast<float>(byte) * scale, stored(Dtype::kQ8_0, rows.k.data(), 40));
   std::memcpy(&half, block.data() + q8.v_offset() + 2 * (37 * 2 + 1), 2);
-  const auto value = static_cast<std::int8_t>(block.data()[q8.v_offset() + 128 * 2 * 2 + 37 * 64 + 50]);
+  const int value = static_cast<int>(block.data()[q8.v_offset() + 128 * 2 * 2 + 37 * 64 + 50]) - 128;
   EXPECT_EQ(static_cast<float>(value) * f16_to_f32(half), stored(Dtype::kQ8_0, rows.v.data(), 50));
 }
 
