@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 
 QUICKSTART = Path(__file__).resolve().parents[2] / "deploy" / "quickstart"
-SECONDS = 240
+SECONDS = 600
 
 
 class QuickstartTest(unittest.TestCase):

@@ -19,6 +19,7 @@ except ImportError:
     sys.exit("this test needs the official client: python3 -m pip install openai")
 
 SERVER = sys.argv.pop() if len(sys.argv) > 1 else sys.exit(__doc__)
+HANG_SECONDS = 240  # what has not happened by then never will; no claim about speed
 USER = lambda text: [{"role": "user", "content": text}]
 
 
@@ -27,31 +28,31 @@ class ServerTest(unittest.TestCase):
     def setUpClass(cls):
         cls.process = subprocess.Popen([SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         cls.port = int(cls.process.stdout.readline().split()[1])
-        cls.client = openai.OpenAI(base_url=f"http://127.0.0.1:{cls.port}/v1", api_key="none", max_retries=0, timeout=30)
+        cls.client = openai.OpenAI(base_url=f"http://127.0.0.1:{cls.port}/v1", api_key="none", max_retries=0, timeout=HANG_SECONDS)
 
     @classmethod
     def tearDownClass(cls):
         cls.process.stdin.close()
-        status = cls.process.wait(timeout=20)
+        status = cls.process.wait(timeout=HANG_SECONDS)
         cls.process.stdout.close()
         cls.client.close()
         assert status == 0, f"the server ended with {status}"
 
     def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as reply:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=HANG_SECONDS) as reply:
             return reply.read().decode()
 
     def post(self, path, body, headers={}):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, headers)
         try:
-            with urllib.request.urlopen(request, timeout=30) as reply:
+            with urllib.request.urlopen(request, timeout=HANG_SECONDS) as reply:
                 return reply.status, reply.headers, reply.read().decode()
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.headers, error.read().decode()
 
-    def wait_until(self, holds, what, seconds=10):
+    def wait_until(self, holds, what, seconds=HANG_SECONDS):
         end = time.monotonic() + seconds
         while not holds():
             self.assertLess(time.monotonic(), end, what)
@@ -248,7 +249,7 @@ class LeavingTest(ServerTest):
             client.connect(("127.0.0.1", self.port))
             client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
             self.wait_until(lambda: json.loads(self.get("/load"))["running"] > 0, "nothing started")
-            self.wait_until(lambda: json.loads(self.get("/load"))["running"] == 0, "a slow client is kept", 60)
+            self.wait_until(lambda: json.loads(self.get("/load"))["running"] == 0, "a slow client is kept")
 
     def test_comments_fill_a_long_prefill(self):
         _, headers, body = self.post("/v1/chat/completions", {"messages": USER("prefill"), "stream": True})
@@ -267,7 +268,7 @@ class LeavingTest(ServerTest):
 
 class HostileTest(ServerTest):
     def talk(self, data, read=True):
-        with socket.create_connection(("127.0.0.1", self.port), timeout=15) as client:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=HANG_SECONDS) as client:
             try:
                 client.sendall(data)
             except OSError:
@@ -312,7 +313,7 @@ class HostileTest(ServerTest):
         self.assertTrue(self.talk(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 50 + b"\r\n\r\n").startswith("HTTP/1.1 400"))
 
     def test_too_many_connections(self):
-        clients = [socket.create_connection(("127.0.0.1", self.port), timeout=10) for _ in range(64)]
+        clients = [socket.create_connection(("127.0.0.1", self.port), timeout=HANG_SECONDS) for _ in range(64)]
         try:
             self.assertTrue(self.talk(b"").startswith("HTTP/1.1 503"))
         finally:
@@ -350,14 +351,14 @@ class DrainTest(ServerTest):
         process = subprocess.Popen([SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         port = int(process.stdout.readline().split()[1])
         data = json.dumps({"messages": USER("forever slow"), "stream": True}).encode()
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        with socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS) as client:
             client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
             client.recv(100)
             process.stdin.close()
             body = b""
             while piece := client.recv(65536):
                 body += piece
-        self.assertEqual(process.wait(timeout=20), 0)
+        self.assertEqual(process.wait(timeout=HANG_SECONDS), 0)
         process.stdout.close()
         self.assertIn(b'"error":{"message":"the server stops', body)
         self.assertIn(b"data: [DONE]\n\n", body)

@@ -9,16 +9,15 @@ import unittest
 from pathlib import Path
 
 import processes
-from processes import MODEL, PROMPT, Process, exchange, wait_until
+from processes import HANG_SECONDS, MODEL, PROMPT, Process, exchange, wait_until
 
-LEASE = 2.0
-START_SECONDS = 90
+LEASE = 3.0
 
 
 def explain(folder, *arguments):
     """(text, figures by node) of `longshore explain`."""
     path = Path(folder) / "explain.json"
-    done = subprocess.run([processes.PROGRAM, "explain", *arguments, "--json", path], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([processes.PROGRAM, "explain", *arguments, "--json", path], capture_output=True, text=True, timeout=HANG_SECONDS)
     if done.returncode != 0:
         raise AssertionError(f"explain {arguments} ended with {done.returncode}: {done.stderr}")
     figures = json.loads(path.read_text())
@@ -44,7 +43,7 @@ class ExplainTest(unittest.TestCase):
         """The process and its ready line."""
         process = Process(self.folder.name, name, *arguments)
         self.addCleanup(process.kill)
-        wait_until(f"{name} is ready", process.is_ready, START_SECONDS)
+        wait_until(f"{name} is ready", process.is_ready)
         return process, re.search(r"^ready .*$", process.text(), re.MULTILINE).group()
 
     def serve(self, *arguments):
@@ -54,7 +53,7 @@ class ExplainTest(unittest.TestCase):
 
     def held(self, port):
         """Bytes that each attention node holds while a long prompt is answered."""
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HANG_SECONDS)
         self.addCleanup(connection.close)
         body = {"prompt": PROMPT + PROMPT, "max_tokens": 400, "temperature": 0, "ignore_eos": True, "stream": True}
         connection.request("POST", "/v1/completions", json.dumps(body), {"Content-Type": "application/json"})
@@ -106,7 +105,7 @@ class ExplainTest(unittest.TestCase):
                              "--context", 4096, "--shard", "context")
         port = int(re.search(r"http://127.0.0.1:(\d+)", line).group(1))
         control = re.search(r"control=(\S+)", line).group(1)
-        early = subprocess.run([processes.PROGRAM, "explain", "--scheduler", control], capture_output=True, text=True, timeout=30)
+        early = subprocess.run([processes.PROGRAM, "explain", "--scheduler", control], capture_output=True, text=True, timeout=HANG_SECONDS)
         self.assertNotEqual(early.returncode, 0)
         self.assertIn("no plan is in force yet", early.stderr)
 

@@ -9,7 +9,7 @@ import unittest
 from pathlib import Path
 
 import processes
-from processes import MODEL, Cluster, exchange, free_port, wait_until
+from processes import HANG_SECONDS, MODEL, Cluster, exchange, free_port, wait_until
 
 
 def numbers(text):
@@ -33,7 +33,7 @@ class FlagsTest(unittest.TestCase):
 
     def refused(self, *arguments):
         """What a command says that ends with exit code 2."""
-        ended = subprocess.run([processes.PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+        ended = subprocess.run([processes.PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=HANG_SECONDS)
         self.assertEqual(ended.returncode, 2, ended.stderr)
         return ended.stderr
 

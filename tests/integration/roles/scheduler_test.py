@@ -3,7 +3,7 @@
 import json
 
 import processes
-from processes import PROMPT, ClusterTest, Stream, completion, exchange, wait_until
+from processes import HANG_SECONDS, PROMPT, ClusterTest, Stream, completion, exchange, wait_until
 
 
 class SchedulerTest(ClusterTest):
@@ -72,10 +72,10 @@ class SchedulerTest(ClusterTest):
         self.scheduler.process.terminate()
         def refused():
             return exchange(self.cluster.port, "POST", "/v1/completions", completion("Hello", 1))[0] == 503
-        wait_until("new requests are refused", refused, 5)
+        wait_until("new requests are refused", refused)
         self.assertTrue(stream.is_alive())
         self.assertEqual(len(stream.end().ids), 300, self.cluster)
-        self.assertEqual(self.scheduler.process.wait(30), 0, self.scheduler.text())
+        self.assertEqual(self.scheduler.process.wait(HANG_SECONDS), 0, self.scheduler.text())
 
 
 if __name__ == "__main__":

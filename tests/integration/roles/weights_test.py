@@ -18,7 +18,7 @@ class WeightsTest(unittest.TestCase):
     def complete(self, weights):
         """The text, and what the program said beside it."""
         done = subprocess.run([processes.PROGRAM, "complete", MODEL, "--temperature", "0", "--max-tokens", "12",
-                               "The keeper of the lighthouse"], capture_output=True, text=True, timeout=120,
+                               "The keeper of the lighthouse"], capture_output=True, text=True, timeout=processes.HANG_SECONDS,
                               env={**os.environ, "LONGSHORE_WEIGHTS": weights})
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout, done.stderr

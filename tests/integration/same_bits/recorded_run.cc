@@ -61,7 +61,7 @@ class Mates {
 };
 
 void wait_for_holders(compute::ComputeNode& node) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(5);
   for (node.poll(); node.open_offers() > 0; node.poll()) {
     CHECK(std::chrono::steady_clock::now() < deadline) << node.open_offers() << " offers were never answered";
     std::this_thread::yield();

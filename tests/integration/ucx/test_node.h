@@ -38,9 +38,9 @@ struct TestNode final : Receiver {
   std::vector<std::pair<PeerId, Error>> lost;
 };
 
-// Lets all nodes make progress on this thread until `done`, for ten seconds at most.
+// Lets all nodes make progress on this thread until `done`, for two minutes at most.
 inline bool run_until(const std::vector<TestNode*>& nodes, const std::function<bool()>& done) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(2);
   while (!done()) {
     if (std::chrono::steady_clock::now() > end) return false;
     for (TestNode* node : nodes) node->transport->progress(*node);

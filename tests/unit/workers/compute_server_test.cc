@@ -31,10 +31,10 @@ class Peer final : private transport::Receiver {
   void send(const What& what) {
     ASSERT_TRUE(transport_->send(peer_, wire::encode(what, transport_->messages())));
   }
-  // Listens until `is_so`, at most five seconds.
+  // Listens until `is_so`, at most two minutes.
   template <typename Condition>
   bool listen_until(const Condition& is_so) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(2);
     while (!is_so() && std::chrono::steady_clock::now() < end) {
       transport_->progress(*this);
       transport_->wait(milliseconds(1));

@@ -347,7 +347,7 @@ TEST_F(WireTest, TheExampleInTheGrammarIsAMessage) {
   }
   EXPECT_EQ(hex,
             "4c534631"
-            "0200"
+            "0300"
             "2200"
             "04000000"
             "ffffffff"
@@ -357,7 +357,7 @@ TEST_F(WireTest, TheExampleInTheGrammarIsAMessage) {
             "2211000000000000"
             "05000000"
             "00000000"
-            "ef342f230dc85150"
+            "455d7f75d59b3603"
             "02000000");
 }
 
