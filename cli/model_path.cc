@@ -1,5 +1,8 @@
 #include "cli/model_path.h"
 
+#include <pwd.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <span>
@@ -9,12 +12,17 @@
 namespace longshore::cli {
 namespace {
 
-// `variable` names the folder, or it is `name` in the user's cache.
-std::filesystem::path cache_folder(const char* variable, const char* name) {
-  if (const char* folder = std::getenv(variable)) return folder;
-  if (const char* cache = std::getenv("XDG_CACHE_HOME")) return std::filesystem::path(cache) / "longshore" / name;
-  const char* home = std::getenv("HOME");
-  return std::filesystem::path(home != nullptr ? home : ".") / ".cache" / "longshore" / name;
+const char* set_variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? value : nullptr;
+}
+
+// Where deploy/models/fetch (in Python) sees it, too: a service or a container may run without HOME.
+std::filesystem::path user_cache() {
+  if (const char* cache = set_variable("XDG_CACHE_HOME")) return cache;
+  if (const char* home = set_variable("HOME")) return std::filesystem::path(home) / ".cache";
+  const passwd* user = getpwuid(getuid());
+  return std::filesystem::path(user != nullptr ? user->pw_dir : "/") / ".cache";
 }
 
 // The script that fetches models: beside an installed program, or else that of the source tree.
@@ -31,14 +39,17 @@ std::string fetch_script() {
 Result<std::string> find_model(const std::string& model) {
   std::error_code ignored;
   if (std::filesystem::is_regular_file(model, ignored)) return model;
-  const std::filesystem::path cached = cache_folder("LONGSHORE_MODELS", "models") / (model + ".gguf");
+  const char* chosen = set_variable("LONGSHORE_MODELS");
+  const std::filesystem::path folder = chosen != nullptr ? chosen : user_cache() / "longshore" / "models";
+  const std::filesystem::path cached = folder / (model + ".gguf");
   if (model.find('/') == std::string::npos && std::filesystem::is_regular_file(cached, ignored)) return cached.string();
   return make_error(ErrorCode::kNotFound, "no model file '", model, "', and none named so at ", cached.string(),
                     "; fetch it with: ", fetch_script(), " ", model);
 }
 
 std::string weight_cache_of(const std::string& model_path) {
-  const std::filesystem::path folder = cache_folder("LONGSHORE_WEIGHTS", "weights");
+  const char* chosen = std::getenv("LONGSHORE_WEIGHTS");
+  const std::filesystem::path folder = chosen != nullptr ? chosen : user_cache() / "longshore" / "weights";
   if (folder.empty()) return {};
   std::error_code ignored;
   const std::filesystem::path real = std::filesystem::canonical(model_path, ignored);
