@@ -1,6 +1,7 @@
 #include "runtime/model/weight_cache.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -150,15 +151,36 @@ Result<kernels::PackedMatrix> WeightCache::matrix(std::string_view name, kernels
   return kernels::PackedMatrix::from_packed(format, outputs, inputs, std::move(*storage));
 }
 
+namespace {
+
+// Files that a writer of `path` left behind when it was killed: nobody holds their lock.
+void remove_abandoned(const std::filesystem::path& path) {
+  const std::string prefix = path.filename().string() + ".";
+  std::error_code failed;
+  std::filesystem::directory_iterator entry(path.parent_path(), failed);
+  for (; !failed && entry != std::filesystem::directory_iterator(); entry.increment(failed)) {
+    std::error_code ignored;
+    if (!entry->path().filename().string().starts_with(prefix) || !entry->is_regular_file(ignored)) continue;
+    const int file = ::open(entry->path().c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0) continue;
+    if (flock(file, LOCK_EX | LOCK_NB) == 0) unlink(entry->path().c_str());
+    ::close(file);
+  }
+}
+
+}  // namespace
+
 Result<std::unique_ptr<WeightCacheWriter>> WeightCacheWriter::create(const std::filesystem::path& path) {
   std::error_code failed;
   std::filesystem::create_directories(path.parent_path(), failed);
   std::filesystem::path temporary = path;
   temporary += ".";
   temporary += std::to_string(getpid());
+  remove_abandoned(path);
   const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (file < 0)
     return make_error(ErrorCode::kFailedPrecondition, temporary.string(), ": ", std::strerror(errno));
+  flock(file, LOCK_EX | LOCK_NB);  // until it is closed, also by this process's death
   return std::unique_ptr<WeightCacheWriter>(new WeightCacheWriter(path, std::move(temporary), file));
 }
 

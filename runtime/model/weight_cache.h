@@ -63,8 +63,8 @@ class WeightCache {
   std::unordered_map<std::string, Entry> entries_;
 };
 
-// Writes such a file, matrix by matrix. Nothing is seen under its name before `finish`; whoever gives up, or dies, leaves
-// nothing that would be read. One thread.
+// Writes such a file, matrix by matrix. Nothing is seen under its name before `finish`; whoever gives up leaves nothing, and
+// what a killed one leaves is never read, and removed by the next. One thread.
 class WeightCacheWriter {
  public:
   // Makes the folder if need be. Errors: kFailedPrecondition (the folder or file cannot be written).

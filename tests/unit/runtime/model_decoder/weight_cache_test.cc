@@ -146,6 +146,24 @@ TEST_F(WeightCacheTest, SaysWhereItCannotWrite) {
   EXPECT_NE(writer.error().message.find("/proc/nobody/writes/here"), std::string::npos);
 }
 
+TEST_F(WeightCacheTest, RemovesWhatAKilledWriterLeftAndNothingElse) {
+  std::filesystem::create_directories(path_.parent_path());
+  const std::filesystem::path abandoned = path_.string() + ".1", other = path_.string() + "x";
+  std::ofstream(abandoned) << "half of";
+  std::ofstream(other) << "not ours";
+  auto busy = WeightCacheWriter::create(path_);
+  ASSERT_TRUE(busy);
+  EXPECT_FALSE(std::filesystem::exists(abandoned));
+  EXPECT_TRUE(std::filesystem::exists(other));
+  const std::string writing = path_.string() + "." + std::to_string(getpid());
+  ASSERT_TRUE(std::filesystem::exists(writing));
+  const std::filesystem::path neighbour = path_.string() + ".2";
+  std::filesystem::rename(writing, neighbour);  // as if another process were writing it
+  ASSERT_TRUE(write());
+  EXPECT_TRUE(std::filesystem::exists(neighbour));
+  busy->reset();
+}
+
 TEST_F(WeightCacheTest, AFullDiskIsAnErrorInTheEnd) {
   std::filesystem::create_directories(path_.parent_path());
   // The temporary file's name is known: make it one that is always full.
