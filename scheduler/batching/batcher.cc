@@ -32,6 +32,8 @@ Result<void> Batcher::add(SequenceId id, SequenceRequest request) {
   sequence.max_tokens = request.max_tokens;
   sequence.score_prompt = request.score_prompt;
   sequence.cache_salt = std::move(request.cache_salt);
+  sequence.leaf_names = std::move(request.leaf_names);
+  sequence.rows_spared = rows_cached(sequence.leaf_names);
   sequence.asks_every_holder = request.asks_every_holder;
   sequence.sampling = std::move(request.sampling);
   sequences_.emplace(id, std::move(sequence));
@@ -345,16 +347,26 @@ std::vector<Sequence> Batcher::give_up_all() {
 void Batcher::take_over(Sequence sequence) {
   CHECK(!sequence.started && sequence.leaves_reserved == 0 && !sequences_.contains(sequence.id))
       << "sequence " << sequence.id.value << " belongs elsewhere";
+  sequence.rows_spared = rows_cached(sequence.leaf_names);
   queue_.insert(sequence.id);
   sequences_.emplace(sequence.id, std::move(sequence));
 }
 
 BatcherLoad Batcher::load() const {
+  std::uint64_t rows_missing = 0;
+  for (const auto& [id, sequence] : sequences_)
+    rows_missing += sequence.rows_missing() - (sequence.phase == Phase::kWaiting ? sequence.rows_spared : 0);
   return {.running = static_cast<std::uint32_t>(admitted_.size()),
           .waiting = static_cast<std::uint32_t>(queue_.size()),
+          .rows_missing = rows_missing,
           .leaves_reserved = leaves_reserved_,
           .leaves_cached = prefixes_.leaves(),
           .leaves_capacity = options_.kv_leaves};
+}
+
+std::uint64_t Batcher::rows_cached(std::span<const Sha256> leaf_names) const {
+  const auto prefix = prefixes_.match(leaf_names);
+  return prefix ? std::uint64_t{prefix->leaves} * kLeafTokens : 0;
 }
 
 std::uint64_t Batcher::leaves_free() const {

@@ -26,7 +26,7 @@ void PrefixCache::update(const Sha256& name, Change change) {
   if (leaf.is_evictable()) evictable_.insert({leaf.used, name});
 }
 
-std::optional<PrefixCache::Prefix> PrefixCache::find(std::span<const Sha256> names) {
+std::optional<PrefixCache::Prefix> PrefixCache::match(std::span<const Sha256> names) const {
   std::optional<Prefix> longest;
   for (std::uint32_t i = 0; i < names.size(); ++i) {
     const auto leaf = leaves_.find(names[i]);
@@ -34,6 +34,11 @@ std::optional<PrefixCache::Prefix> PrefixCache::find(std::span<const Sha256> nam
     const Carrier& carrier = carriers_.at(leaf->second.carrier);
     if (!whole_only_ || (carrier.is_whole && carrier.end == i + 1)) longest = Prefix{leaf->second.carrier, carrier.epoch, i + 1};
   }
+  return longest;
+}
+
+std::optional<PrefixCache::Prefix> PrefixCache::find(std::span<const Sha256> names) {
+  const std::optional<Prefix> longest = match(names);
   if (longest) {
     ++now_;
     for (std::uint32_t i = 0; i < longest->leaves; ++i) update(names[i], [this](Leaf& leaf) { leaf.used = now_; });

@@ -35,7 +35,9 @@ class PrefixCache {
   explicit PrefixCache(bool whole_only) : whole_only_(whole_only) {}
 
   using Prefix = SequenceStart::Prefix;
-  // The longest prefix of these leaves; its path counts as used now.
+  // The longest prefix of these leaves.
+  std::optional<Prefix> match(std::span<const Sha256> names) const;
+  // Likewise, and its path counts as used now.
   std::optional<Prefix> find(std::span<const Sha256> names);
 
   // A leaf on a pinned path is not evicted. Requires: the leaf is there; each unpin follows a pin.

@@ -21,6 +21,7 @@ struct SequenceRequest {
   bool score_prompt = false;
   SamplingParams sampling;
   std::string cache_salt;          // shares prefixes only with those of the same salt
+  std::vector<Sha256> leaf_names;  // of the prompt's first leaves, as far as they are known (name_leaves)
   bool asks_every_holder = false;  // see SequenceStart
 };
 
@@ -56,6 +57,7 @@ struct Sequence {
   std::string cache_salt;
   bool asks_every_holder = false;
   std::vector<Sha256> leaf_names;     // as far as they were asked for (prefix_cache.h)
+  std::uint64_t rows_spared = 0;      // by the prefix cache when it came: what its waiting is thought to cost
 
   std::uint32_t rows_done = 0;        // positions [0, rows_done) are computed under this epoch
   std::uint32_t leaves_cached = 0;    // taken over from the prefix cache, which counts their room

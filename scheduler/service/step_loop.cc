@@ -56,7 +56,11 @@ StepLoop::~StepLoop() { stop(); }
 Result<SequenceId> StepLoop::start(GenerationRequest request, GenerationCallback on_event) {
   std::lock_guard lock(mutex_);
   if (draining_) return make_error(ErrorCode::kUnavailable, "the server is shutting down and takes no new requests");
-  Replica* replica = least_loaded();
+  std::vector<Sha256> names;
+  if (replicas_.size() > 1 && options_.batcher.prefix_cache && !request.score_prompt && !request.prompt.empty())
+    batching::name_leaves(request.cache_salt, request.prompt,
+                          static_cast<std::uint32_t>((request.prompt.size() - 1) / kLeafTokens), names);
+  Replica* replica = choose(request.prompt.size(), names);
   if (!replica) return make_error(ErrorCode::kUnavailable, "no compute node is there: try again later");
   const SequenceId id{last_sequence_.value + 1};
   auto added = replica->batcher.add(id, {.prompt = std::move(request.prompt),
@@ -64,6 +68,7 @@ Result<SequenceId> StepLoop::start(GenerationRequest request, GenerationCallback
                                          .score_prompt = request.score_prompt,
                                          .sampling = std::move(request.sampling),
                                          .cache_salt = std::move(request.cache_salt),
+                                         .leaf_names = std::move(names),
                                          .asks_every_holder = request.asks_every_holder});
   if (!added) return added.error();
   last_sequence_ = id;
@@ -230,7 +235,7 @@ void StepLoop::on_lost(Replica& replica, const Error& error, BatchSeen seen) {
 // To replicas that are there, if there are any; else the sequences wait where they are.
 void StepLoop::move_sequences(Replica& from) {
   for (batching::Sequence& sequence : from.batcher.give_up_all()) {
-    Replica* target = least_loaded();
+    Replica* target = choose(sequence.tokens.size(), sequence.leaf_names);
     if (!target || target->gone_since) target = &from;
     clients_.at(sequence.id).replica = target;
     target->batcher.take_over(std::move(sequence));
@@ -238,13 +243,18 @@ void StepLoop::move_sequences(Replica& from) {
   wake_.notify_all();
 }
 
-// Of the nodes that have room at all: of those that answered last, else of those that may come back (a request is how
-// they are tried again). Nothing if there is none.
-StepLoop::Replica* StepLoop::least_loaded() {
+// Where a sequence of so many rows begins soonest: the replica with the fewest rows to run before its first token, its own
+// among them but for those that a prefix there spares. Each sequence of the replica, which will want rows later, counts as
+// a leaf of them, so that one known prefix does not gather everything at one node. Of the nodes that have room at all: of
+// those that answered last, else of those that may come back (a request is how they are tried again). Nothing if there is
+// none.
+StepLoop::Replica* StepLoop::choose(std::size_t rows, std::span<const Sha256> leaf_names) {
   Replica* best = nullptr;
-  const auto rank = [](const Replica& replica) {
+  const auto rank = [&](const Replica& replica) {
     const batching::BatcherLoad load = replica.batcher.load();
-    return std::pair(replica.gone_since.has_value(), load.running + load.waiting);
+    const std::uint64_t own = rows - std::min<std::uint64_t>(rows, replica.batcher.rows_cached(leaf_names));
+    return std::pair(replica.gone_since.has_value(),
+                     own + load.rows_missing + std::uint64_t{load.running + load.waiting} * kLeafTokens);
   };
   for (const auto& replica : replicas_) {
     const std::uint64_t leaves = replica->link.kv_leaf_capacity();

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -82,7 +83,7 @@ class StepLoop final : public GenerationService {
   Result<StepOutcome> await_outcome(Replica& replica, StepId id);
   void on_lost(Replica& replica, const Error& error, batching::BatchSeen seen);
   void move_sequences(Replica& from);
-  Replica* least_loaded();
+  Replica* choose(std::size_t rows, std::span<const Sha256> leaf_names);
   void deliver(std::vector<batching::SequenceEvent> events);
   void end_all(const Error& error);
   bool is_idle() const;

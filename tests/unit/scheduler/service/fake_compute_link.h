@@ -22,6 +22,7 @@ class FakeComputeLink final : public ComputeLink {
     for (const SequenceStart& start : batch.starts) held_.insert(start.sequence);
     for (const SequenceId id : batch.releases) held_.erase(id);
     ++steps_;
+    starts_ += batch.starts.size();
     batch_ = std::move(batch);
     changed_.notify_all();
     return {};
@@ -85,6 +86,11 @@ class FakeComputeLink final : public ComputeLink {
     std::lock_guard lock(mutex_);
     return held_.size();
   }
+  // Sequences that it was told of.
+  std::uint64_t starts() const {
+    std::lock_guard lock(mutex_);
+    return starts_;
+  }
   std::uint64_t steps() const {
     std::lock_guard lock(mutex_);
     return steps_;
@@ -104,6 +110,7 @@ class FakeComputeLink final : public ComputeLink {
   std::set<SequenceId> held_;
   std::uint64_t capacity_ = 64;
   std::uint64_t steps_ = 0;
+  std::uint64_t starts_ = 0;
   std::uint64_t steps_free_ = UINT64_MAX;
   bool is_held_ = false, is_gone_ = false;
   int losses_ = 0;

@@ -210,6 +210,41 @@ TEST_F(StepLoopTest, MovesSequencesToAnotherReplica) {
   EXPECT_EQ(other_.held(), 0u);
 }
 
+TEST_F(StepLoopTest, SendsASequenceWhereItsPrefixIsUnlessTooMuchWaitsThere) {
+  auto loop = make({&link_, &other_});
+  const auto run = [&](GenerationRequest request) {
+    Stream stream;
+    ASSERT_TRUE(loop->start(std::move(request), stream.callback()).has_value());
+    stream.wait_for_end();
+  };
+  link_.hold_steps();
+  Stream holding;
+  ASSERT_TRUE(loop->start(request_of(20, 2), holding.callback()).has_value());
+  link_.wait_for_a_step();
+  run(request_of(700, 1));  // at the other, which keeps its leaves
+  link_.let_go();
+  holding.wait_for_end();
+
+  // Both idle: the first would be taken if nothing spoke for the other.
+  run(request_of(800, 1));
+  EXPECT_EQ(link_.starts(), 1u);
+  EXPECT_EQ(other_.starts(), 2u);
+  GenerationRequest salted = request_of(800, 1);
+  salted.cache_salt = "another tenant";
+  run(std::move(salted));
+  EXPECT_EQ(link_.starts(), 2u);
+
+  // 640 rows of each are spared there; three sequences in the way cost as much as that.
+  other_.hold_steps();
+  std::vector<Stream> streams(3);
+  for (Stream& stream : streams) ASSERT_TRUE(loop->start(request_of(750, 1), stream.callback()).has_value());
+  run(request_of(750, 1));
+  EXPECT_EQ(link_.starts(), 3u);
+  other_.let_go();
+  for (Stream& stream : streams) stream.wait_for_end();
+  EXPECT_EQ(other_.starts(), 5u);
+}
+
 TEST_F(StepLoopTest, GivesANewNodeInAnOldPlaceSequencesAgain) {
   auto loop = make({&link_, &other_});
   Stream first, second;
