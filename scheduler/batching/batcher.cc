@@ -353,15 +353,18 @@ void Batcher::take_over(Sequence sequence) {
 }
 
 BatcherLoad Batcher::load() const {
-  std::uint64_t rows_missing = 0;
-  for (const auto& [id, sequence] : sequences_)
-    rows_missing += sequence.rows_missing() - (sequence.phase == Phase::kWaiting ? sequence.rows_spared : 0);
   return {.running = static_cast<std::uint32_t>(admitted_.size()),
           .waiting = static_cast<std::uint32_t>(queue_.size()),
-          .rows_missing = rows_missing,
           .leaves_reserved = leaves_reserved_,
           .leaves_cached = prefixes_.leaves(),
           .leaves_capacity = options_.kv_leaves};
+}
+
+std::uint64_t Batcher::rows_missing() const {
+  std::uint64_t rows = 0;
+  for (const auto& [id, sequence] : sequences_)
+    rows += sequence.rows_missing() - (sequence.phase == Phase::kWaiting ? sequence.rows_spared : 0);
+  return rows;
 }
 
 std::uint64_t Batcher::rows_cached(std::span<const Sha256> leaf_names) const {

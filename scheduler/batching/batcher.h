@@ -21,7 +21,6 @@ namespace longshore::batching {
 struct BatcherLoad {
   std::uint32_t running = 0;         // admitted
   std::uint32_t waiting = 0;         // not yet, or paused
-  std::uint64_t rows_missing = 0;    // of both, before each has its next token
   std::uint64_t leaves_reserved = 0;
   std::uint64_t leaves_cached = 0;   // of ended sequences, or shared by running ones
   std::uint64_t leaves_capacity = 0;
@@ -94,6 +93,8 @@ class Batcher {
   // Nothing to compute and nothing to release.
   bool is_idle() const { return sequences_.empty() && releases_.empty() && keeps_.empty(); }
   BatcherLoad load() const;
+  // Of all sequences, before each has its next token. Looks at every one: for when a request comes, not for each step.
+  std::uint64_t rows_missing() const;
   // Of a sequence whose first leaves have these names, the rows that ended ones left here.
   std::uint64_t rows_cached(std::span<const Sha256> leaf_names) const;
   const BatcherCounts& counts() const { return counts_; }

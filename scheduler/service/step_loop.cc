@@ -254,7 +254,7 @@ StepLoop::Replica* StepLoop::choose(std::size_t rows, std::span<const Sha256> le
     const batching::BatcherLoad load = replica.batcher.load();
     const std::uint64_t own = rows - std::min<std::uint64_t>(rows, replica.batcher.rows_cached(leaf_names));
     return std::pair(replica.gone_since.has_value(),
-                     own + load.rows_missing + std::uint64_t{load.running + load.waiting} * kLeafTokens);
+                     own + replica.batcher.rows_missing() + std::uint64_t{load.running + load.waiting} * kLeafTokens);
   };
   for (const auto& replica : replicas_) {
     const std::uint64_t leaves = replica->link.kv_leaf_capacity();
