@@ -32,7 +32,7 @@ def main():
         print("\n".join("  " + line for line in output_of(case)[-OUTPUT_LINES:]))
     slowest = sorted(cases, key=lambda case: -float(case.get("time")))[:SLOWEST]
     print("slowest: " + ", ".join(f"{case.get('name')} {float(case.get('time')):.1f} s" for case in slowest))
-    print(f"{len(passed)} tests passed, {len(failed)} failed, {len(skipped)} skipped")
+    print(f"{len(passed)} passed, {len(failed)} failed, {len(skipped)} skipped")
     sys.exit(1 if failed or not passed else 0)
 
 
