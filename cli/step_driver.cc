@@ -19,15 +19,15 @@ void StepDriver::start(std::uint32_t batch, std::uint64_t tokens_expected, std::
   }
 }
 
-Result<double> StepDriver::prefill(std::uint32_t tokens) {
-  double seconds = 0;
+Result<std::vector<double>> StepDriver::prefill(std::uint32_t tokens) {
+  std::vector<double> seconds;
   for (Sequence& sequence : sequences_)
     for (std::uint32_t done = 0; done < tokens;) {
       const std::uint32_t run = std::min(chunk_, tokens - done);
       done += run;
       const Result<double> step = execute({entry(sequence, run, done == tokens)});
-      if (!step) return step;
-      seconds += *step;
+      if (!step) return step.error();
+      seconds.push_back(*step);
     }
   return seconds;
 }
@@ -56,9 +56,10 @@ Result<std::vector<double>> StepDriver::decode(std::uint32_t tokens) {
   return seconds;
 }
 
-Result<double> StepDriver::finish() {
+Result<void> StepDriver::finish() {
   for (const Sequence& sequence : sequences_) releases_.push_back(sequence.id);
-  return execute({});
+  const Result<double> ended = execute({});
+  return ended ? Result<void>() : ended.error();
 }
 
 StepEntry StepDriver::entry(Sequence& sequence, std::uint32_t tokens, bool sample) {
@@ -81,6 +82,9 @@ Result<double> StepDriver::execute(std::vector<StepEntry> entries) {
   const StepOutcome outcome = node_.execute(batch);
   for (const EntryOutcome& of_entry : outcome.entries)
     if (of_entry.error) return *of_entry.error;
+  account_.stages.add(node_.stage_seconds());
+  account_.seconds += outcome.timing.total;
+  ++account_.steps;
   return outcome.timing.total;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "runtime/base/random.h"
@@ -18,15 +19,23 @@ class StepDriver {
 
   // Begins `batch` sequences with the next step.
   void start(std::uint32_t batch, std::uint64_t tokens_expected, std::uint32_t prompt_tokens);
-  // Feeds `tokens` to every sequence, one sequence after the other; seconds of all steps.
-  Result<double> prefill(std::uint32_t tokens);
+  // Feeds `tokens` to every sequence, one sequence after the other; seconds of each step.
+  Result<std::vector<double>> prefill(std::uint32_t tokens);
   // Waits until holders have every block that they were offered, so that what follows is as remote as the plan says.
   // Errors: kDeadlineExceeded.
   Result<void> await_holders();
   // One token for every sequence, `tokens` times; seconds of each step.
   Result<std::vector<double>> decode(std::uint32_t tokens);
   // Releases the sequences.
-  Result<double> finish();
+  Result<void> finish();
+
+  // Where the time of the steps since the last call went, and how many there were.
+  struct Account {
+    model::StageSeconds stages;
+    double seconds = 0;
+    std::uint32_t steps = 0;
+  };
+  Account take_account() { return std::exchange(account_, {}); }
 
  private:
   struct Sequence {
@@ -45,6 +54,7 @@ class StepDriver {
   std::vector<Sequence> sequences_;
   std::vector<SequenceStart> starts_;
   std::vector<SequenceId> releases_;
+  Account account_;
 };
 
 }  // namespace longshore::cli

@@ -5,13 +5,13 @@
 
 namespace longshore::model {
 
-Result<Activations> Activations::create(const ModelConfig& config, std::size_t rows_max) {
+Result<Activations> Activations::create(const ModelConfig& config, std::size_t rows_max, const Clock& clock) {
   const std::size_t query_width = std::size_t{config.query_heads} * config.head_dim;
   const std::size_t kv_width = std::size_t{config.kv_heads} * config.head_dim;
   const std::size_t widest = std::max({std::size_t{config.embedding}, query_width, std::size_t{config.feed_forward}});
   Result<kernels::QuantizedRows> quantized = kernels::QuantizedRows::create(rows_max, widest);
   if (!quantized) return quantized.error();
-  Activations a;
+  Activations a(clock);
   a.rows_max = rows_max;
   a.quantized = std::move(*quantized);
   for (std::vector<float>* buffer : {&a.residual, &a.normed, &a.projected}) buffer->resize(rows_max * config.embedding);

@@ -8,8 +8,12 @@
 namespace longshore::model {
 namespace {
 
-// Rows that a worker takes at once: row operations cost about a microsecond, a turn of the counter far less.
-constexpr std::size_t kRowGrain = 4;
+// Values that a worker takes at once, as whole rows: below that one thread is done before another has woken.
+constexpr std::size_t kGrainValues = 16 * 1024;
+constexpr std::size_t kEmbedGrainRows = 4;            // each has its sines and cosines, in double
+constexpr std::size_t kGrainActivations = 4 * 1024;   // of SiLU and GELU, which have an exp each
+
+std::size_t row_grain(std::size_t width) { return std::max<std::size_t>(1, kGrainValues / width); }
 
 }  // namespace
 
@@ -36,7 +40,7 @@ void Decoder::begin(std::span<const TokenId> tokens, std::span<const std::uint32
   const std::size_t width = config_.embedding;
   const std::size_t pairs = rope_.pairs();
   const bool two_ropes = !(config_.rope == config_.rope_local);
-  pool_.for_each(a.rows, kRowGrain, [&](std::size_t begin, std::size_t end, unsigned) {
+  pool_.for_each(a.rows, kEmbedGrainRows, [&](std::size_t begin, std::size_t end, unsigned) {
     for (std::size_t r = begin; r < end; ++r) {
       float* row = a.residual.data() + r * width;
       weights_.embedding.dequantize_row(static_cast<std::size_t>(tokens[r]), row);
@@ -46,16 +50,18 @@ void Decoder::begin(std::span<const TokenId> tokens, std::span<const std::uint32
         rope_local_.fill(positions[r], a.cosines_local.data() + r * pairs, a.sines_local.data() + r * pairs);
     }
   });
+  a.stages.lap(Stage::kEmbed);
 }
 
 void Decoder::norm_and_quantize(const Vector& weight, const std::vector<float>& in, Activations& a) const {
   const std::size_t width = config_.embedding;
-  pool_.for_each(a.rows, kRowGrain, [&](std::size_t begin, std::size_t end, unsigned) {
+  pool_.for_each(a.rows, row_grain(width), [&](std::size_t begin, std::size_t end, unsigned) {
     for (std::size_t r = begin; r < end; ++r)
       kernels_.row.rms_norm(in.data() + r * width, weight.data(), a.normed.data() + r * width, width,
                             config_.rms_epsilon);
   });
   a.quantized.assign(kernels_.matrix, pool_, a.normed.data(), a.rows, width, width);
+  a.stages.lap(Stage::kNorm);
 }
 
 void Decoder::queries(std::uint32_t layer, Activations& a) const {
@@ -63,7 +69,9 @@ void Decoder::queries(std::uint32_t layer, Activations& a) const {
   norm_and_quantize(weights.attention_norm, a.residual, a);
   const kernels::MatmulTarget target{&weights.query, a.queries.data(), weights.query.outputs()};
   kernels::matmul_all(kernels_.matrix, pool_, {&target, 1}, a.quantized);
+  a.stages.lap(Stage::kProject);
   finish_queries(layer, a);
+  a.stages.lap(Stage::kRotate);
 }
 
 void Decoder::keys_values(std::uint32_t layer, Activations& a) const {
@@ -71,7 +79,9 @@ void Decoder::keys_values(std::uint32_t layer, Activations& a) const {
   const kernels::MatmulTarget targets[] = {{&weights.key, a.keys.data(), weights.key.outputs()},
                                            {&weights.value, a.values.data(), weights.value.outputs()}};
   kernels::matmul_all(kernels_.matrix, pool_, targets, a.quantized);
+  a.stages.lap(Stage::kProject);
   finish_keys_values(layer, a);
+  a.stages.lap(Stage::kRotate);
 }
 
 void Decoder::queries_keys_values(std::uint32_t layer, Activations& a) const {
@@ -81,15 +91,17 @@ void Decoder::queries_keys_values(std::uint32_t layer, Activations& a) const {
                                            {&weights.key, a.keys.data(), weights.key.outputs()},
                                            {&weights.value, a.values.data(), weights.value.outputs()}};
   kernels::matmul_all(kernels_.matrix, pool_, targets, a.quantized);
+  a.stages.lap(Stage::kProject);
   finish_queries(layer, a);
   finish_keys_values(layer, a);
+  a.stages.lap(Stage::kRotate);
 }
 
 void Decoder::finish_queries(std::uint32_t layer, Activations& a) const {
   const LayerWeights& weights = weights_.layers[layer];
   finish_heads(layer, a.queries, config_.query_heads, weights.query_bias, weights.query_norm, a);
   const std::size_t width = std::size_t{config_.query_heads} * config_.head_dim;
-  pool_.for_each(a.rows, kRowGrain, [&](std::size_t begin, std::size_t end, unsigned) {
+  pool_.for_each(a.rows, row_grain(width), [&](std::size_t begin, std::size_t end, unsigned) {
     float* rows = a.queries.data() + begin * width;
     kernels_.row.scale(rows, config_.query_scale, rows, (end - begin) * width);
   });
@@ -115,7 +127,7 @@ void Decoder::finish_heads(std::uint32_t layer, std::vector<float>& heads, std::
   const float* cosines = local ? a.cosines_local.data() : a.cosines.data();
   const float* sines = local ? a.sines_local.data() : a.sines.data();
   const auto rotate = config_.rope_kind == RopeKind::kNorm ? kernels_.row.rope_norm : kernels_.row.rope_neox;
-  pool_.for_each(a.rows, kRowGrain, [&](std::size_t begin, std::size_t end, unsigned) {
+  pool_.for_each(a.rows, row_grain(count * d), [&](std::size_t begin, std::size_t end, unsigned) {
     for (std::size_t r = begin; r < end; ++r) {
       float* row = heads.data() + r * count * d;
       if (!bias.empty()) kernels_.row.add(row, bias.data(), row, count * d);
@@ -131,8 +143,10 @@ void Decoder::finish_heads(std::uint32_t layer, std::vector<float>& heads, std::
 void Decoder::after_attention(std::uint32_t layer, Activations& a) const {
   const LayerWeights& weights = weights_.layers[layer];
   a.quantized.assign(kernels_.matrix, pool_, a.attended.data(), a.rows, weights.attention_output.inputs(), weights.attention_output.inputs());
+  a.stages.lap(Stage::kNorm);
   const kernels::MatmulTarget target{&weights.attention_output, a.projected.data(), config_.embedding};
   kernels::matmul_all(kernels_.matrix, pool_, {&target, 1}, a.quantized);
+  a.stages.lap(Stage::kOutput);
   add_residual(weights.post_attention_norm, a);
   feed_forward(weights, a);
   add_residual(weights.post_feed_forward_norm, a);
@@ -143,21 +157,26 @@ void Decoder::feed_forward(const LayerWeights& weights, Activations& a) const {
   const std::size_t width = config_.feed_forward;
   const kernels::MatmulTarget targets[] = {{&weights.gate, a.gate.data(), width}, {&weights.up, a.up.data(), width}};
   kernels::matmul_all(kernels_.matrix, pool_, targets, a.quantized);
+  a.stages.lap(Stage::kGateUp);
   const auto activate =
       config_.activation == Activation::kSilu ? kernels_.row.silu_mul : kernels_.row.gelu_tanh_mul;
-  pool_.for_each(a.rows, 1, [&](std::size_t begin, std::size_t end, unsigned) {
+  const std::size_t grain = std::max<std::size_t>(1, kGrainActivations / width);
+  pool_.for_each(a.rows, grain, [&](std::size_t begin, std::size_t end, unsigned) {
     for (std::size_t r = begin; r < end; ++r)
       activate(a.gate.data() + r * width, a.up.data() + r * width, a.gate.data() + r * width, width);
   });
+  a.stages.lap(Stage::kActivate);
   a.quantized.assign(kernels_.matrix, pool_, a.gate.data(), a.rows, width, width);
+  a.stages.lap(Stage::kNorm);
   const kernels::MatmulTarget target{&weights.down, a.projected.data(), config_.embedding};
   kernels::matmul_all(kernels_.matrix, pool_, {&target, 1}, a.quantized);
+  a.stages.lap(Stage::kDown);
 }
 
 // residual += projected, which a post norm (Gemma 3) normalises first.
 void Decoder::add_residual(const Vector& post_norm, Activations& a) const {
   const std::size_t width = config_.embedding;
-  pool_.for_each(a.rows, kRowGrain, [&](std::size_t begin, std::size_t end, unsigned) {
+  pool_.for_each(a.rows, row_grain(width), [&](std::size_t begin, std::size_t end, unsigned) {
     for (std::size_t r = begin; r < end; ++r) {
       float* projected = a.projected.data() + r * width;
       float* residual = a.residual.data() + r * width;
@@ -166,6 +185,7 @@ void Decoder::add_residual(const Vector& post_norm, Activations& a) const {
       kernels_.row.add(residual, projected, residual, width);
     }
   });
+  a.stages.lap(Stage::kResidual);
 }
 
 void Decoder::logits(std::span<const std::uint32_t> rows, Activations& a, float* out) const {
@@ -177,11 +197,12 @@ void Decoder::logits(std::span<const std::uint32_t> rows, Activations& a, float*
   a.quantized.assign(kernels_.matrix, pool_, a.normed.data(), rows.size(), width, width);
   const kernels::MatmulTarget target{&weights_.output_matrix(), out, config_.vocabulary};
   kernels::matmul_all(kernels_.matrix, pool_, {&target, 1}, a.quantized);
-  if (config_.final_logit_softcap == 0.0f) return;
-  pool_.for_each(rows.size(), 1, [&](std::size_t begin, std::size_t end, unsigned) {
-    float* first = out + begin * config_.vocabulary;
-    kernels_.row.softcap(first, config_.final_logit_softcap, first, (end - begin) * config_.vocabulary);
-  });
+  if (config_.final_logit_softcap != 0.0f)
+    pool_.for_each(rows.size(), 1, [&](std::size_t begin, std::size_t end, unsigned) {
+      float* first = out + begin * config_.vocabulary;
+      kernels_.row.softcap(first, config_.final_logit_softcap, first, (end - begin) * config_.vocabulary);
+    });
+  a.stages.lap(Stage::kLogits);
 }
 
 }  // namespace longshore::model

@@ -33,6 +33,7 @@ class Decoder {
   const ModelConfig& config() const { return config_; }
   const kernels::KernelTable& kernels() const { return kernels_; }
   ThreadPool& pool() const { return pool_; }
+  const Weights& weights() const { return weights_; }
 
   // Embeds the tokens [M] and makes the RoPE tables of their positions [M]. Requires: tokens inside the vocabulary.
   void begin(std::span<const TokenId> tokens, std::span<const std::uint32_t> positions, Activations& a) const;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -39,6 +40,10 @@ struct Weights {
   std::vector<LayerWeights> layers;             // [L]
 
   const kernels::PackedMatrix& output_matrix() const { return output ? *output : embedding; }
+  // Those of a layer that every row is multiplied with.
+  static std::array<const kernels::PackedMatrix*, 7> matrices(const LayerWeights& layer) {
+    return {&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.gate, &layer.up, &layer.down};
+  }
 };
 
 // Where matrices may lie as the kernels read them, and where those go that did not. Either may be null.

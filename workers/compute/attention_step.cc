@@ -13,8 +13,8 @@ namespace {
 // Leaves of T that are worth a task of their own: about 50 us of reading at d = 128.
 constexpr std::uint32_t kLeavesPerPart = 8;
 constexpr std::uint32_t kPartsMax = 16;
-
-double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+// Values of K and V that are worth waking a thread for.
+constexpr std::size_t kAppendGrainValues = 8 * 1024;
 
 }  // namespace
 
@@ -72,7 +72,7 @@ void AttentionStep::begin(StepId step, std::vector<AttendedGroup> groups) {
   if (parts_nodes_.size() < tasks * (parts_ - 1)) parts_nodes_.resize(tasks * (parts_ - 1));
 }
 
-void AttentionStep::send_queries(std::uint32_t layer, const model::Activations& a) {
+void AttentionStep::send_queries(std::uint32_t layer, model::Activations& a) {
   struct Item {
     std::uint32_t group;
     std::vector<std::uint32_t> heads;
@@ -120,26 +120,29 @@ void AttentionStep::send_queries(std::uint32_t layer, const model::Activations& 
     asked_.push_back(std::move(asked));
   }
   holders_->poll();  // lets the transport start what it could not send at once
+  a.stages.lap(model::Stage::kSend);
 }
 
-void AttentionStep::attend(std::uint32_t layer, model::Activations& a, StepTiming& timing) {
-  const SystemClock clock;
-  const TimePoint start = clock.now();
+void AttentionStep::attend(std::uint32_t layer, model::Activations& a) {
   append(layer, a);
+  a.stages.lap(model::Stage::kAppend);
   attend_here(layer, a);
-  timing.attention += seconds(clock.now() - start);
-  if (has_remote(layer)) receive(layer, timing);
-  const TimePoint merging = clock.now();
+  a.stages.lap(model::Stage::kAttend);
+  if (has_remote(layer)) {
+    receive(layer);
+    a.stages.lap(model::Stage::kWait);
+  }
   merge(layer, a);
   zero_failed(a);
-  timing.merge += seconds(clock.now() - merging);
+  a.stages.lap(model::Stage::kMerge);
 }
 
 void AttentionStep::append(std::uint32_t layer, const model::Activations& a) {
   const std::size_t d = config_.head_dim;
   const std::size_t width = config_.kv_heads * d;
-  std::vector<std::optional<Error>> errors(groups_.size() * config_.kv_heads);
-  pool_.for_each(errors.size(), 2, [&](std::size_t begin, std::size_t end, unsigned) {
+  head_errors_.assign(groups_.size() * config_.kv_heads, std::nullopt);
+  const std::size_t values = 2 * a.rows * width / head_errors_.size();  // of one
+  pool_.for_each(head_errors_.size(), std::max<std::size_t>(1, kAppendGrainValues / values), [&](std::size_t begin, std::size_t end, unsigned) {
     for (std::size_t i = begin; i < end; ++i) {
       const AttendedGroup& group = groups_[i / config_.kv_heads];
       const auto head = static_cast<std::uint32_t>(i % config_.kv_heads);
@@ -150,14 +153,14 @@ void AttentionStep::append(std::uint32_t layer, const model::Activations& a) {
       const Result<void> appended =
           kv::append(store_.layout(), store_.block(*block), group.rows.position % kLeafTokens, group.rows.tokens,
                      {a.keys.data() + first, width}, {a.values.data() + first, width});
-      if (!appended) errors[i] = appended.error();
+      if (!appended) head_errors_[i] = appended.error();
     }
   });
-  for (std::size_t i = 0; i < errors.size(); ++i)
-    if (errors[i])
+  for (std::size_t i = 0; i < head_errors_.size(); ++i)
+    if (head_errors_[i])
       groups_[i / config_.kv_heads].error =
           make_error(ErrorCode::kInternal, "layer ", layer, ": K or V of sequence ",
-                     groups_[i / config_.kv_heads].sequence->start.sequence.value, ": ", errors[i]->message);
+                     groups_[i / config_.kv_heads].sequence->start.sequence.value, ": ", head_errors_[i]->message);
 }
 
 void AttentionStep::attend_here(std::uint32_t layer, model::Activations& a) {
@@ -223,13 +226,11 @@ void AttentionStep::run_unit(std::uint32_t layer, const Unit& unit, model::Activ
   if (!done) unit_errors_[(std::size_t{unit.group} * config_.kv_heads + unit.head) * parts_ + unit.part] = done.error();
 }
 
-void AttentionStep::receive(std::uint32_t layer, StepTiming& timing) {
-  const SystemClock clock;
-  const TimePoint start = clock.now();
+void AttentionStep::receive(std::uint32_t layer) {
+  const TimePoint start = SystemClock().now();
   std::vector<std::uint64_t> asks;
   for (const Asked& asked : asked_) asks.push_back(asked.ask);
   holders_->wait_for_replies(asks, start + reply_deadline_);
-  timing.wait += seconds(clock.now() - start);
   for (auto& nodes : others_) nodes.clear();
   replies_.clear();
   for (const Asked& asked : asked_) take_reply(layer, asked);
@@ -278,10 +279,13 @@ void AttentionStep::take_reply(std::uint32_t layer, const Asked& asked) {
 }
 
 void AttentionStep::merge(std::uint32_t layer, model::Activations& a) {
+  bool all_whole = true;
+  for (std::uint32_t g = 0; g < groups_.size(); ++g) all_whole &= is_whole(layer, g);
+  if (all_whole) return;
   const std::size_t width = std::size_t{config_.query_heads} * config_.head_dim;
   const std::size_t head_width = std::size_t{config_.group()} * config_.head_dim;
-  std::vector<std::optional<Error>> errors(groups_.size() * config_.kv_heads);
-  pool_.for_each(errors.size(), 1, [&](std::size_t begin, std::size_t end, unsigned) {
+  head_errors_.assign(groups_.size() * config_.kv_heads, std::nullopt);
+  pool_.for_each(head_errors_.size(), 1, [&](std::size_t begin, std::size_t end, unsigned) {
     for (std::size_t i = begin; i < end; ++i) {
       const auto g = static_cast<std::uint32_t>(i / config_.kv_heads);
       const AttendedGroup& group = groups_[g];
@@ -294,11 +298,11 @@ void AttentionStep::merge(std::uint32_t layer, model::Activations& a) {
       }
       float* out = a.attended.data() + group.rows.row * width + (i % config_.kv_heads) * head_width;
       const Result<void> finished = partials_[i].finish(kernels_, others, out, width);
-      if (!finished) errors[i] = finished.error();
+      if (!finished) head_errors_[i] = finished.error();
     }
   });
-  for (std::size_t i = 0; i < errors.size(); ++i)
-    if (errors[i] && !groups_[i / config_.kv_heads].error) groups_[i / config_.kv_heads].error = errors[i];
+  for (std::size_t i = 0; i < head_errors_.size(); ++i)
+    if (head_errors_[i] && !groups_[i / config_.kv_heads].error) groups_[i / config_.kv_heads].error = head_errors_[i];
 }
 
 void AttentionStep::zero_failed(model::Activations& a) const {

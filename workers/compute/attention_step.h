@@ -10,7 +10,6 @@
 #include "runtime/model/activations.h"
 #include "runtime/model/model_config.h"
 #include "runtime/base/thread_pool.h"
-#include "runtime/plan/step_outcome.h"
 #include "workers/compute/holders.h"
 #include "workers/compute/sequence_blocks.h"
 #include "workers/compute/step_rows.h"
@@ -41,10 +40,10 @@ class AttentionStep {
   bool has_remote(std::uint32_t layer) const { return has_remote_ && !config_.windowed(layer); }
 
   // Sends a.queries of this layer to the holders. Requires: has_remote(layer).
-  void send_queries(std::uint32_t layer, const model::Activations& a);
+  void send_queries(std::uint32_t layer, model::Activations& a);
   // Appends a.keys and a.values, attends over what is here, waits for the others, and writes a.attended. Rows of
   // failed groups become zeros.
-  void attend(std::uint32_t layer, model::Activations& a, StepTiming& timing);
+  void attend(std::uint32_t layer, model::Activations& a);
 
   // Partials with keys in them that holders have returned since the start, by layer: how tests see that attention was
   // really remote.
@@ -68,7 +67,7 @@ class AttentionStep {
   void append(std::uint32_t layer, const model::Activations& a);
   void attend_here(std::uint32_t layer, model::Activations& a);
   void run_unit(std::uint32_t layer, const Unit& unit, model::Activations& a, Worker& worker);
-  void receive(std::uint32_t layer, StepTiming& timing);
+  void receive(std::uint32_t layer);
   void take_reply(std::uint32_t layer, const Asked& asked);
   void merge(std::uint32_t layer, model::Activations& a);
   void zero_failed(model::Activations& a) const;
@@ -90,7 +89,7 @@ class AttentionStep {
   StepId step_;
   bool has_remote_ = false;
   std::vector<AttendedGroup> groups_;
-  std::vector<std::optional<Error>> unit_errors_;
+  std::vector<std::optional<Error>> unit_errors_, head_errors_;
   std::vector<Unit> units_;
   std::uint32_t parts_ = 1;
   std::vector<Worker> workers_;                           // [threads]

@@ -19,7 +19,20 @@ constexpr std::size_t kLogitRows = 16;
 // holders have them. The row's own leaf and the one before stay.
 std::uint32_t cold_end(std::uint32_t position) { return std::max(2u, leaf_of(position)) - 1; }
 
-double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+StepTiming timing_of(const model::StageSeconds& seconds, double total) {
+  using model::Stage;
+  StepTiming timing;
+  timing.total = total;
+  timing.transport = seconds[Stage::kSend];
+  timing.attention = seconds[Stage::kAppend] + seconds[Stage::kAttend];
+  timing.wait = seconds[Stage::kWait];
+  timing.merge = seconds[Stage::kMerge];
+  timing.sample = seconds[Stage::kLogits] + seconds[Stage::kSample];
+  for (const Stage stage : {Stage::kEmbed, Stage::kNorm, Stage::kProject, Stage::kRotate, Stage::kOutput, Stage::kGateUp,
+                            Stage::kActivate, Stage::kDown, Stage::kResidual})
+    timing.compute += seconds[stage];
+  return timing;
+}
 
 wire::Hello hello_of(const model::ModelConfig& config, const kv::KvStore& store, const Sha256& model,
                      const std::string& name) {
@@ -42,7 +55,7 @@ Result<std::unique_ptr<ComputeNode>> ComputeNode::create(const model::Decoder& d
                                                          const Sha256& model, transport::Transport* transport,
                                                          const ComputeOptions& options, Metrics& metrics,
                                                          const Clock& clock) {
-  Result<model::Activations> activations = model::Activations::create(decoder.config(), options.rows_max);
+  Result<model::Activations> activations = model::Activations::create(decoder.config(), options.rows_max, clock);
   if (!activations) return activations.error();
   std::unique_ptr<ComputeNode> node(
       new ComputeNode(decoder, store, model, transport, options, metrics, clock, std::move(*activations)));
@@ -313,6 +326,8 @@ std::vector<AttendedGroup> ComputeNode::attended_groups(const StepBatch& batch, 
 
 StepOutcome ComputeNode::execute(const StepBatch& batch) {
   const TimePoint begin = clock_.now();
+  model::StageClock& stages = activations_.stages;
+  stages.start();
   poll();
   for (const SequenceStart& sequence : batch.starts) start(sequence);
   for (SequenceId sequence : batch.releases) release(sequence);
@@ -333,41 +348,35 @@ StepOutcome ComputeNode::execute(const StepBatch& batch) {
   const StepRows rows = flatten(batch, failed);
   if (!rows.tokens.empty()) {
     attention_.begin(batch.id, attended_groups(batch, rows));
-    compute_layers(rows, outcome.timing);
+    stages.lap(model::Stage::kControl);
+    compute_layers(rows);
     for (const AttendedGroup& group : attention_.groups())
       if (group.error) outcome.entries[group.rows.entry].error = group.error;
     finish_entries(batch, outcome);
-    const TimePoint sampling = clock_.now();
+    stages.lap(model::Stage::kControl);
     sample(batch, rows, outcome);
-    outcome.timing.sample = seconds(clock_.now() - sampling);
+    stages.lap(model::Stage::kSample);
   }
   const std::uint64_t leaf_blocks = std::uint64_t{config().layers} * config().kv_heads;
   outcome.kv_leaves_used = (store_.used() + leaf_blocks - 1) / leaf_blocks;
-  outcome.timing.total = seconds(clock_.now() - begin);
+  stages.lap(model::Stage::kControl);
+  outcome.timing = timing_of(stages.seconds(), std::chrono::duration<double>(clock_.now() - begin).count());
   return outcome;
 }
 
-void ComputeNode::compute_layers(const StepRows& rows, StepTiming& timing) {
-  const TimePoint begin = clock_.now();
-  double attending = 0;
+void ComputeNode::compute_layers(const StepRows& rows) {
   decoder_.begin(rows.tokens, rows.positions, activations_);
   for (std::uint32_t layer = 0; layer < config().layers; ++layer) {
     if (attention_.has_remote(layer)) {
       decoder_.queries(layer, activations_);
-      const TimePoint sending = clock_.now();
       attention_.send_queries(layer, activations_);
-      timing.transport += seconds(clock_.now() - sending);
-      attending += seconds(clock_.now() - sending);
       decoder_.keys_values(layer, activations_);
     } else {
       decoder_.queries_keys_values(layer, activations_);
     }
-    const TimePoint start = clock_.now();
-    attention_.attend(layer, activations_, timing);
-    attending += seconds(clock_.now() - start);
+    attention_.attend(layer, activations_);
     decoder_.after_attention(layer, activations_);
   }
-  timing.compute = seconds(clock_.now() - begin) - attending;
 }
 
 // The runs that succeeded belong to their sequences from here on; full leaves go to their holders.

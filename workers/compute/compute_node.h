@@ -92,6 +92,8 @@ class ComputeNode {
   std::size_t open_offers() const { return push_ ? push_->open_offers() : 0; }
   std::size_t sequences() const { return sequences_.size(); }
   const kv::KvStore& store() const { return store_; }
+  // Where the time of the last step went.
+  const model::StageSeconds& stage_seconds() const { return activations_.stages.seconds(); }
 
  private:
   struct Running {  // a sequence and what sampling needs of it
@@ -115,7 +117,7 @@ class ComputeNode {
   std::optional<Error> admit(const StepEntry& entry);
   bool make_room(Running& running, std::uint32_t first, std::uint32_t end);
   std::vector<AttendedGroup> attended_groups(const StepBatch& batch, const StepRows& rows);
-  void compute_layers(const StepRows& rows, StepTiming& timing);
+  void compute_layers(const StepRows& rows);
   void finish_entries(const StepBatch& batch, StepOutcome& outcome);
   void sample(const StepBatch& batch, const StepRows& rows, StepOutcome& outcome);
   void score_row(const StepBatch& batch, const LogitRow& row, std::span<const float> logits, unsigned worker,

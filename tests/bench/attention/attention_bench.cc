@@ -15,8 +15,9 @@
 
 #include "runtime/base/thread_pool.h"
 #include "runtime/plan/leaf.h"
-#include "tests/bench/attention/machine_limits.h"
 #include "tests/kernels/attention/filled_leaves.h"
+#include "workers/probe/limit_kernels.h"
+#include "workers/probe/machine_limits.h"
 
 namespace longshore::attention {
 namespace {
@@ -65,7 +66,6 @@ class Bench {
   double read_rate();
   double decode_rate(const AttendShape& shape, std::uint32_t context);
   double cache_rate(const AttendShape& shape);
-  double fma_rate() const;
   void decode(const AttendShape& shape, std::uint32_t context);
   void prefill(const AttendShape& shape, std::uint32_t context, std::uint32_t tokens);
   std::string parameters(const AttendShape& shape, std::uint32_t context) const;
@@ -108,9 +108,7 @@ void Bench::fill_shares(const kv::KvLayout& layout, std::uint32_t context) {
 
 // Plain sequential read of the same memory by the same threads, bytes per second.
 double Bench::read_rate() {
-  const auto read = isa_ == kernels::Isa::kAvx512 ? bench::read_bytes_avx512
-                    : isa_ == kernels::Isa::kAvx2 ? bench::read_bytes_avx2
-                                                  : bench::read_bytes_portable;
+  const auto read = probe::limit_kernels(isa_).read;
   double bytes = 0;
   for (const Share& share : shares_) bytes += static_cast<double>(share.memory.size());
   return bytes / seconds([&](unsigned worker) {
@@ -145,18 +143,6 @@ double Bench::cache_rate(const AttendShape& shape) {
          });
 }
 
-double Bench::fma_rate() const {
-  const auto run = isa_ == kernels::Isa::kAvx512 ? bench::run_fma_avx512
-                   : isa_ == kernels::Isa::kAvx2 ? bench::run_fma_avx2
-                                                 : bench::run_fma_portable;
-  const std::uint64_t rounds = isa_ == kernels::Isa::kPortable ? 20000 : 5000000;
-  std::vector<double> operations(pool_.threads());
-  const double time = seconds([&](unsigned worker) { operations[worker] = run(rounds); });
-  double all = 0;
-  for (double one : operations) all += one;
-  return all / time;
-}
-
 std::string Bench::parameters(const AttendShape& shape, std::uint32_t context) const {
   char text[200];
   std::snprintf(
@@ -180,7 +166,7 @@ void Bench::decode(const AttendShape& shape, std::uint32_t context) {
     ratios.push_back(rates.back() / (0.5 * (before + after)));
     before = after;
     in_cache.push_back(cache_rate(shape));
-    fma_limits.push_back(fma_rate() * fma_bytes);
+    fma_limits.push_back(probe::f32_peak(pool_, isa_) * fma_bytes);
   }
   const double rate = median(rates), ratio = median(ratios), cache = median(in_cache), fma_limit = median(fma_limits);
   std::printf(
@@ -200,7 +186,7 @@ void Bench::prefill(const AttendShape& shape, std::uint32_t context, std::uint32
   const double operations = 4.0 * static_cast<double>(tokens * row) * context *
                             pool_.threads();  // whole leaves: every token sees all of them
   std::vector<double> rates, ratios;
-  double before = fma_rate();
+  double before = probe::f32_peak(pool_, isa_);
   for (int i = 0; i < (options_.quick ? 3 : 5); ++i) {
     rates.push_back(
         operations / seconds([&](unsigned worker) {
@@ -208,7 +194,7 @@ void Bench::prefill(const AttendShape& shape, std::uint32_t context, std::uint32
           const Queries queries{share.q.data(), row, context + 3 * kLeafTokens, tokens};
           attend_range(kernels_, shape, queries, share.heads[0], share.nodes, share.scratch).value();
         }));
-    const double after = fma_rate();
+    const double after = probe::f32_peak(pool_, isa_);
     ratios.push_back(rates.back() / (0.5 * (before + after)));
     before = after;
   }

@@ -15,7 +15,7 @@
 
 #include "runtime/base/random.h"
 #include "runtime/kernels/matmul.h"
-#include "tests/bench/matmul/machine_limits.h"
+#include "workers/probe/machine_limits.h"
 
 namespace longshore::kernels {
 namespace {
@@ -144,7 +144,8 @@ class Bench {
       return static_cast<double>((rows == 1 ? bytes : operations) * calls) / seconds;
     };
     const auto limit = [&] {
-      return rows == 1 ? read_bandwidth(*pool_, memory_.bytes(), &position) : int8_dot_peak(*pool_, options_.isa);
+      return rows == 1 ? probe::read_bandwidth(*pool_, options_.isa, memory_.bytes(), &position)
+                       : probe::int8_peak(*pool_, options_.isa);
     };
     report(shape, rows, measure(options_.windows, limit, multiply));
   }

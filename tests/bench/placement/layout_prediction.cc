@@ -40,7 +40,7 @@ Result<std::unique_ptr<LayoutPrediction>> LayoutPrediction::create(cli::Embedded
   const PlanGeneration next{node.plan().generation.value + 1};
   if (Result<void> set = node.set_plan(plan_of(layout, node.config().kv_heads, next)); !set) return set.error();
   made->driver_.start(1, depth + kStepsOfRound * kRoundsMax, depth);
-  if (Result<double> filled = made->driver_.prefill(depth); !filled) return filled.error();
+  if (Result<std::vector<double>> filled = made->driver_.prefill(depth); !filled) return filled.error();
   made->tokens_ = depth;
   if (Result<void> settled = made->driver_.await_holders(); !settled) return settled.error();
   // The first steps let go of local copies that the holders have now.

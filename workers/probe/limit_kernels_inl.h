@@ -1,15 +1,20 @@
 #pragma once
 
-// Compiled for each instruction set like a kernel; the including file has included a lanes header.
+// Compiled for each instruction set like a kernel: the including file has included a lanes header.
 
-namespace longshore::bench {
+#include "workers/probe/limit_kernel_tables.h"
+
+namespace longshore::probe {
 namespace {
 
-// Chains times latency fill the pipes: at most 5 cycles and two a cycle. AVX2 needs two registers for a lane
-// vector.
+using namespace longshore::kernels;
+
+// Chains times latency fill the pipes: at most 5 cycles and two a cycle.
+inline constexpr unsigned kLimitChains = 12;
+
+// AVX2 needs two registers for a lane vector, and so half as many chains.
 template <unsigned kChains>
-double run_chains(std::uint64_t rounds) {
-  using namespace longshore::kernels;
+double run_f32(std::uint64_t rounds) {
   F32x16 sum[kChains];
   for (unsigned c = 0; c < kChains; ++c) sum[c] = broadcast(1.0f);
   F32x16 half = broadcast(0.5f);
@@ -23,8 +28,7 @@ double run_chains(std::uint64_t rounds) {
   return 2.0 * kLanes * kChains * static_cast<double>(rounds);
 }
 
-inline std::int32_t read_all(const void* from, std::size_t bytes) {
-  using namespace longshore::kernels;
+std::int32_t read_lanes(const void* from, std::size_t bytes) {
   const float* at = static_cast<const float*>(from);
   I32x16 sum[4] = {broadcast_i32(0), broadcast_i32(0), broadcast_i32(0), broadcast_i32(0)};
   for (std::size_t i = 0; i + 64 <= bytes / sizeof(float); i += 64)
@@ -35,4 +39,4 @@ inline std::int32_t read_all(const void* from, std::size_t bytes) {
 }
 
 }  // namespace
-}  // namespace longshore::bench
+}  // namespace longshore::probe

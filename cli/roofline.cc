@@ -1,0 +1,43 @@
+#include "cli/roofline.h"
+
+#include <algorithm>
+
+#include "runtime/plan/leaf.h"
+
+namespace longshore::cli {
+
+void StepWork::add(const StepWork& other) {
+  weight_bytes += other.weight_bytes;
+  int8_operations += other.int8_operations;
+  kv_bytes += other.kv_bytes;
+  f32_operations += other.f32_operations;
+}
+
+StepWork step_work(const model::ModelConfig& config, const model::Weights& weights, const kv::KvLayout& layout,
+                   std::uint32_t sequences, std::uint32_t position, std::uint32_t tokens, bool logits) {
+  StepWork work;
+  const auto multiply = [&](const kernels::PackedMatrix& matrix, std::uint32_t rows) {
+    work.weight_bytes += static_cast<double>(matrix.bytes());
+    work.int8_operations += 2.0 * static_cast<double>(matrix.outputs()) * static_cast<double>(matrix.inputs()) * rows;
+  };
+  for (const model::LayerWeights& layer : weights.layers)
+    for (const kernels::PackedMatrix* matrix : model::Weights::matrices(layer)) multiply(*matrix, sequences * tokens);
+  if (logits) multiply(weights.output_matrix(), sequences);
+
+  const double kv_bytes = static_cast<double>(layout.block_bytes()) / kLeafTokens * config.kv_heads;  // of a position
+  const double operations = 4.0 * config.query_heads * config.head_dim;                                // of a row and a key
+  for (std::uint32_t layer = 0; layer < config.layers; ++layer) {
+    const double window = config.windowed(layer) ? config.window[layer] : position + tokens;
+    for (std::uint32_t t = 0; t < tokens; ++t)
+      work.f32_operations += sequences * operations * std::min<double>(window, position + t + 1);
+    work.kv_bytes += sequences * kv_bytes * std::min<double>(position + tokens, window + tokens - 1);
+  }
+  return work;
+}
+
+double least_seconds(const StepWork& work, const probe::MachineLimits& limits) {
+  return std::max(work.weight_bytes / limits.read_bytes_per_second, work.int8_operations / limits.int8_per_second) +
+         std::max(work.kv_bytes / limits.read_bytes_per_second, work.f32_operations / limits.f32_per_second);
+}
+
+}  // namespace longshore::cli
