@@ -152,6 +152,12 @@ void ThreadPool::for_each(std::size_t count, std::size_t grain,
                           const std::function<void(std::size_t, std::size_t, unsigned)>& body) {
   CHECK(grain > 0) << "grain must be positive";
   if (count == 0) return;
+  if (count <= grain || threads() == 1) {  // waking the others would take longer
+    const std::uint32_t environment = set_float_environment();
+    body(0, count, 0);
+    restore_float_environment(environment);
+    return;
+  }
   std::atomic<std::size_t> next{0};
   run([&](unsigned worker) {
     for (;;) {

@@ -34,7 +34,8 @@ class ThreadPool {
   // split their work by worker index or by an atomic counter; results must not depend on the split.
   void run(const std::function<void(unsigned worker)>& task);
 
-  // Calls body(begin, end, worker) over [0, count) in chunks of `grain` that idle workers take as they come.
+  // Calls body(begin, end, worker) over [0, count) in chunks of `grain` that idle workers take as they come; a single
+  // chunk on the caller, as worker 0, without waiting for a turn.
   void for_each(std::size_t count, std::size_t grain,
                 const std::function<void(std::size_t begin, std::size_t end, unsigned worker)>& body);
 

@@ -35,6 +35,25 @@ TEST(ThreadPoolTest, CoversARangeOnce) {
   }
 }
 
+TEST(ThreadPoolTest, ComputesASingleChunkOnTheCaller) {
+  const auto pool = ThreadPool::create(3);
+  const std::uint32_t before = set_float_environment();
+  restore_float_environment(before | 0x8000);  // flush-to-zero, as a library may leave it
+  int calls = 0;
+  const std::thread::id caller = std::this_thread::get_id();
+  (*pool)->for_each(8, 8, [&](std::size_t begin, std::size_t end, unsigned worker) {
+    EXPECT_EQ(std::this_thread::get_id(), caller);
+    EXPECT_TRUE(float_environment_is_exact());
+    EXPECT_EQ(begin, 0u);
+    EXPECT_EQ(end, 8u);
+    EXPECT_EQ(worker, 0u);
+    ++calls;
+  });
+  EXPECT_EQ(calls, 1);
+  EXPECT_FALSE(float_environment_is_exact());
+  restore_float_environment(before);
+}
+
 TEST(ThreadPoolTest, LetsCallersTakeTurns) {
   const auto pool = ThreadPool::create(2);
   std::atomic<int> inside{0}, overlaps{0};
