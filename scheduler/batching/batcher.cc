@@ -62,6 +62,7 @@ std::optional<StepBatch> Batcher::next_batch(std::vector<SequenceEvent>& events)
       append(sequence, 1, batch, flight);
       --budget;  // admitted_max() <= chunk_tokens: it lasts for all decodes
     } else if (!releases_.contains(id)) {  // else its earlier epoch is released first
+      if (!sequence.started && awaits_prefix(sequence, prefills.empty() ? nullptr : prefills.front())) continue;
       prefills.push_back(&sequence);
       rows_missing.push_back(sequence.rows_missing());
     }
@@ -126,20 +127,26 @@ void Batcher::admit(std::vector<SequenceEvent>& events) {
     }
     const std::uint64_t leaves = std::min(leaves_to_admit(sequence), options_.kv_leaves);
     take_prefix(sequence);
-    if (!make_room(leaves - sequence.leaves_cached)) return leave_prefix(sequence);
+    if (!make_room(leaves - sequence.leaves_cached)) {
+      leave_prefix(sequence);
+      // Copies on the path of a prefix are evicted only with it: alone, it makes room by giving up what it would begin with.
+      if (!admitted_.empty() || !make_room(leaves)) return;
+    }
     queue_.erase(*oldest);
     admitted_.insert(*oldest);
     reserve(sequence, leaves - sequence.leaves_cached);
     sequence.phase = Phase::kPrefill;
-    counts_.prefix_queries += sequence.tokens.size();
-    counts_.prefix_hits += sequence.rows_done;
   }
 }
 
-// All but the last known token may come from the cache; nothing may where every row's logits are asked for.
+// Nothing where every row's logits are asked for.
+bool Batcher::may_take_prefix(const Sequence& sequence) const {
+  return options_.prefix_cache && !(sequence.score_prompt && !sequence.scores_told);
+}
+
 void Batcher::take_prefix(Sequence& sequence) {
-  if (!options_.prefix_cache || (sequence.score_prompt && !sequence.scores_told)) return;
-  const auto leaves = static_cast<std::uint32_t>((sequence.tokens.size() - 1) / kLeafTokens);
+  if (!may_take_prefix(sequence)) return;
+  const std::uint32_t leaves = sequence.leaves_to_share();
   name_leaves(sequence.cache_salt, sequence.tokens, leaves, sequence.leaf_names);
   sequence.prefix = prefixes_.find(std::span(sequence.leaf_names).first(leaves));
   if (!sequence.prefix) return;
@@ -147,6 +154,46 @@ void Batcher::take_prefix(Sequence& sequence) {
   sequence.last_cached = sequence.leaf_names[sequence.leaves_cached - 1];
   prefixes_.pin(sequence.last_cached);
   sequence.rows_done = sequence.leaves_cached * kLeafTokens;
+}
+
+// Since it was admitted others may have left more behind; an older one that runs may have computed what both begin with, or
+// be about to. That one is waited for unless it would be passed: then this one would be done sooner by itself.
+bool Batcher::awaits_prefix(Sequence& sequence, const Sequence* oldest_prefill) {
+  // What began with others' leaves and lost them starts from its tokens.
+  if (!may_take_prefix(sequence) || sequence.recomputes > 0) return false;
+  const std::uint64_t room = sequence.leaves_reserved + sequence.leaves_cached;
+  leave_prefix(sequence);
+  take_prefix(sequence);
+  reserve(sequence, room - sequence.leaves_cached);
+  if (options_.prefixes_end_whole) return false;  // a running one holds only what its own next row sees
+  const RunningPrefix running = running_prefix(sequence);
+  if (running.leaves <= sequence.leaves_cached) return false;
+  const Sequence& carrier = *running.carrier;
+  const std::uint32_t done = std::min(running.leaves, carrier.rows_done / kLeafTokens);
+  if (done < running.leaves && carrier.phase == Phase::kPrefill &&
+      (&carrier == oldest_prefill || carrier.rows_missing() <= sequence.rows_missing()))
+    return true;
+  const bool is_usable = carrier.started && carrier.generation == generation_ && !releases_.contains(carrier.id);
+  if (!is_usable || done <= sequence.leaves_cached || !make_room(sequence.leaves_cached)) return false;
+  // The room of what it shares with a running one is counted twice: either may be the last to hold it.
+  leave_prefix(sequence);
+  reserve(sequence, room);
+  sequence.prefix = SequenceStart::Prefix{carrier.id, carrier.epoch, done};
+  sequence.rows_done = done * kLeafTokens;
+  return false;
+}
+
+// Of the older ones that run the one that begins with most of the same leaves, the oldest of several.
+Batcher::RunningPrefix Batcher::running_prefix(const Sequence& sequence) const {
+  RunningPrefix longest;
+  const std::span<const Sha256> names = std::span(sequence.leaf_names).first(sequence.leaves_to_share());
+  for (const SequenceId id : admitted_) {
+    if (id >= sequence.id || longest.leaves == names.size()) break;
+    const Sequence& other = sequences_.at(id);
+    const std::uint32_t leaves = leaves_in_common(names, other.leaf_names);
+    if (leaves > longest.leaves) longest = {&other, leaves};
+  }
+  return longest;
 }
 
 void Batcher::leave_prefix(Sequence& sequence) {
@@ -200,6 +247,8 @@ void Batcher::append(Sequence& sequence, std::uint32_t rows, StepBatch& batch, I
                             .asks_every_holder = sequence.asks_every_holder});
     sequence.started = true;
     sequence.generation = generation_;
+    counts_.prefix_queries += sequence.tokens.size();
+    counts_.prefix_hits += sequence.rows_done;
     if (sequence.epoch == SequenceEpoch{1})
       sequence.prompt_tokens_cached = std::min(sequence.rows_done, sequence.prompt_tokens);
   }
@@ -424,7 +473,7 @@ void Batcher::retire(SequenceId id) {
     while (has_place && prefixes_.carriers() >= PrefixCache::kCarriersMax) has_place = evict_prefix();
     name_leaves(sequence.cache_salt, sequence.tokens, leaves, sequence.leaf_names);
     if (has_place && prefixes_.carry(id, sequence.epoch, std::span(sequence.leaf_names).first(leaves),
-                                     sequence.leaves_cached)) {
+                                     sequence.leaves_cached, sequence.prefix)) {
       keeps_[id] = leaves;
       sequence.started = false;  // there is nothing left to release as its own
     }

@@ -31,8 +31,8 @@ struct BatcherCounts {
   std::uint64_t pauses = 0;          // for want of KV room
   std::uint64_t recomputes = 0;      // because KV was lost or a plan moved on
   std::uint64_t tokens_discarded = 0;  // rows that were computed and must be run again, for either reason
-  std::uint64_t prefix_queries = 0;    // tokens of sequences that were looked up in the prefix cache
-  std::uint64_t prefix_hits = 0;       // those of them that were found
+  std::uint64_t prefix_queries = 0;    // tokens of sequences that started
+  std::uint64_t prefix_hits = 0;       // those of them that were taken over from other sequences
 };
 
 // Whether a lost node had seen the batch in flight. If so that batch may be what killed it.
@@ -46,7 +46,8 @@ enum class BatchSeen { kNo, kYes };
 // decode needs a leaf that is not there the youngest is paused, so the oldest always advances and nobody waits for
 // ever. Every (sequence, epoch) that a batch starts is released in exactly one later batch, and is started again, under
 // the next epoch, only in a batch after that. In between, after its end, its leaves may be kept for others that begin
-// with the same tokens (prefix_cache.h); they give way to whoever needs the room.
+// with the same tokens (prefix_cache.h); they give way to whoever needs the room. Sequences that run at the same time share
+// what they begin with, too: the younger one starts when the older has computed it.
 //
 // Thread: one.
 class Batcher {
@@ -123,7 +124,14 @@ class Batcher {
   void apply_token(Sequence& sequence, const ScoredToken& sampled, SequenceEvent& event);
   void recover(Sequence& sequence, const Error& error, std::vector<SequenceEvent>& events);
 
+  bool may_take_prefix(const Sequence& sequence) const;
   void take_prefix(Sequence& sequence);
+  bool awaits_prefix(Sequence& sequence, const Sequence* oldest_prefill);
+  struct RunningPrefix {
+    const Sequence* carrier = nullptr;
+    std::uint32_t leaves = 0;
+  };
+  RunningPrefix running_prefix(const Sequence& sequence) const;
   void leave_prefix(Sequence& sequence);
   bool make_room(std::uint64_t leaves);
   bool evict_prefix();

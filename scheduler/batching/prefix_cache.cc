@@ -1,5 +1,7 @@
 #include "scheduler/batching/prefix_cache.h"
 
+#include <algorithm>
+
 #include "runtime/base/check.h"
 #include "runtime/blocks/chain_hash.h"
 #include "runtime/plan/leaf.h"
@@ -14,6 +16,16 @@ void name_leaves(std::string_view cache_salt, std::span<const TokenId> tokens, s
   for (auto leaf = names.size(); leaf < leaves; ++leaf)
     names.push_back(blocks::chain_next(leaf == 0 ? blocks::chain_root(root) : names.back(),
                                        tokens.subspan(leaf * kLeafTokens, kLeafTokens)));
+}
+
+std::uint32_t leaves_in_common(std::span<const Sha256> a, std::span<const Sha256> b) {
+  // A name stands for all before it, too.
+  std::size_t equal = 0, end = std::min(a.size(), b.size()) + 1;
+  while (end - equal > 1) {
+    const std::size_t middle = (equal + end) / 2;
+    (a[middle - 1] == b[middle - 1] ? equal : end) = middle;
+  }
+  return static_cast<std::uint32_t>(equal);
 }
 
 template <typename Change>
@@ -58,15 +70,22 @@ void PrefixCache::unpin(const Sha256& name) {
 }
 
 bool PrefixCache::carry(SequenceId sequence, SequenceEpoch epoch, std::span<const Sha256> names,
-                        std::uint32_t adopted) {
+                        std::uint32_t adopted, const std::optional<Prefix>& begun_with) {
   std::uint32_t first = 0;
   while (first < names.size() && leaves_.contains(names[first])) ++first;
   const auto end = static_cast<std::uint32_t>(names.size());
   if (first == end) return false;
   CHECK(adopted <= first) << adopted << " leaves were adopted, and " << first << " are here";
-  CHECK(carriers_.emplace(sequence, Carrier{epoch, first, end, first - adopted, true}).second)
+  std::uint32_t copies = 0;
+  for (std::uint32_t i = adopted; i < first; ++i) {
+    const SequenceId carrier = leaves_.at(names[i]).carrier;
+    const bool is_shared = begun_with && i < begun_with->leaves && carrier == begun_with->carrier &&
+                           carriers_.at(carrier).epoch == begun_with->epoch;
+    if (!is_shared) ++copies;
+  }
+  CHECK(carriers_.emplace(sequence, Carrier{epoch, first, end, copies, true}).second)
       << "sequence " << sequence.value << " has ended before";
-  copies_ += first - adopted;
+  copies_ += copies;
   ++now_;
   for (std::uint32_t i = first; i < end; ++i) {
     Leaf leaf{std::nullopt, sequence, i, 0, 0, now_};

@@ -20,6 +20,9 @@ namespace longshore::batching {
 void name_leaves(std::string_view cache_salt, std::span<const TokenId> tokens, std::uint32_t leaves,
                  std::vector<Sha256>& names);
 
+// How many leaves two sequences begin with in common, by their names.
+std::uint32_t leaves_in_common(std::span<const Sha256> a, std::span<const Sha256> b);
+
 // Which leaves of ended sequences one compute node and its attention nodes still hold, so that a sequence with the same
 // first tokens begins behind them. Knows names and order of use, no memory.
 //
@@ -47,9 +50,10 @@ class PrefixCache {
   // Sequences that may leave something behind at the same time: each is one entry of a batch when all are dropped.
   static constexpr std::size_t kCarriersMax = 1024;
 
-  // A sequence has ended that holds these leaves (all its full ones), of which it took the first `adopted` from here.
-  // Whether it is to keep them: not if others carry them all.
-  bool carry(SequenceId sequence, SequenceEpoch epoch, std::span<const Sha256> names, std::uint32_t adopted);
+  // A sequence has ended that holds these leaves (all its full ones), of which it took the first `adopted` from here, or
+  // `begun_with` from one that ran then. Whether it is to keep them: not if others carry them all.
+  bool carry(SequenceId sequence, SequenceEpoch epoch, std::span<const Sha256> names, std::uint32_t adopted,
+             const std::optional<Prefix>& begun_with);
 
   // Evicts one leaf: its carrier is to keep only `keep` leaves from now on; none means that it is over.
   // Nothing if every leaf lies on a pinned path.
@@ -80,7 +84,7 @@ class PrefixCache {
     SequenceEpoch epoch;
     std::uint32_t first = 0;  // the leaves that it carries: [first, end)
     std::uint32_t end = 0;
-    std::uint32_t copies = 0;  // leaves before `first` that it computed itself: another came first
+    std::uint32_t copies = 0;  // leaves before `first` that are not the carriers' here: another came first
     bool is_whole = true;      // nothing of it was evicted
   };
 

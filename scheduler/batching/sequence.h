@@ -8,6 +8,7 @@
 #include "runtime/base/ids.h"
 #include "runtime/base/result.h"
 #include "runtime/base/sha256.h"
+#include "runtime/plan/leaf.h"
 #include "runtime/plan/sampling_params.h"
 #include "runtime/plan/step_batch.h"
 #include "runtime/plan/step_outcome.h"
@@ -60,7 +61,7 @@ struct Sequence {
   std::uint64_t rows_spared = 0;      // by the prefix cache when it came: what its waiting is thought to cost
 
   std::uint32_t rows_done = 0;        // positions [0, rows_done) are computed under this epoch
-  std::uint32_t leaves_cached = 0;    // taken over from the prefix cache, which counts their room
+  std::uint32_t leaves_cached = 0;    // taken over from the prefix cache, which counts their room; not those of a running one
   Sha256 last_cached{};               // the last of them, pinned there
   std::optional<SequenceStart::Prefix> prefix;  // what this epoch begins with
   std::uint64_t leaves_reserved = 0;  // of KV room, for the others; 0 while waiting
@@ -73,6 +74,8 @@ struct Sequence {
   bool scores_told = false;
 
   std::uint32_t produced() const { return static_cast<std::uint32_t>(tokens.size()) - prompt_tokens; }
+  // Leaves that may come from elsewhere: the last known token is always left to compute.
+  std::uint32_t leaves_to_share() const { return static_cast<std::uint32_t>((tokens.size() - 1) / kLeafTokens); }
   std::uint32_t rows_missing() const { return static_cast<std::uint32_t>(tokens.size()) - rows_done; }
   // Rows at the end of the longest answer: the last token drawn is never run.
   std::uint64_t rows_max() const {

@@ -8,7 +8,7 @@ namespace {
 constexpr std::uint64_t kSeeds = 1000;
 
 TEST(BatcherSimTest, KeepsAllInvariantsUnderRandomSchedules) {
-  std::uint64_t steps = 0, cancels = 0, node_losses = 0, pauses = 0, recomputes = 0, hits = 0;
+  std::uint64_t steps = 0, cancels = 0, node_losses = 0, pauses = 0, recomputes = 0, hits = 0, shared = 0;
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     BatcherWorld world(seed);
     const auto found = world.run();
@@ -23,6 +23,7 @@ TEST(BatcherSimTest, KeepsAllInvariantsUnderRandomSchedules) {
     pauses += world.batcher().counts().pauses;
     recomputes += world.batcher().counts().recomputes;
     hits += world.batcher().counts().prefix_hits;
+    shared += world.shared_while_running();
   }
   // The schedules must have done what they are for.
   EXPECT_GT(steps, 50'000u);
@@ -31,6 +32,7 @@ TEST(BatcherSimTest, KeepsAllInvariantsUnderRandomSchedules) {
   EXPECT_GT(pauses, 100u);
   EXPECT_GT(recomputes, 500u);
   EXPECT_GT(hits, 10'000u);
+  EXPECT_GT(shared, 50u);
   RecordProperty("steps", std::to_string(steps));
 }
 

@@ -105,12 +105,13 @@ void BatcherWorld::clients_act() {
 void BatcherWorld::submit() {
   batching::SequenceRequest request;
   const std::uint64_t prompt_tokens = 1 + random_.below(scenario_.prompt_tokens_max);
-  // Half of the prompts begin as another one did.
+  // Half of the prompts begin as another one did, many as the last one, which may still run.
   if (!accepted_.empty() && random_.below(2) == 0) {
     auto other = accepted_.begin();
-    std::advance(other, static_cast<long>(random_.below(accepted_.size())));
+    std::advance(other, static_cast<long>(random_.below(2) == 0 ? accepted_.size() - 1 : random_.below(accepted_.size())));
     const std::vector<TokenId>& prompt = other->second.prompt;
-    request.prompt.assign(prompt.begin(), prompt.begin() + static_cast<long>(random_.below(prompt.size() + 1)));
+    const std::size_t shared = random_.below(2) == 0 ? prompt.size() : random_.below(prompt.size() + 1);
+    request.prompt.assign(prompt.begin(), prompt.begin() + static_cast<long>(shared));
     request.prompt.resize(std::min<std::size_t>(request.prompt.size(), prompt_tokens));
   }
   if (random_.below(8) == 0) request.cache_salt = "another tenant";
@@ -171,6 +172,10 @@ void BatcherWorld::step() {
     take(batcher_.on_node_lost({ErrorCode::kUnavailable, "node lost"}, seen));
     return;
   }
+  for (const SequenceStart& start : batch->starts)
+    if (start.prefix)
+      if (const auto carrier = node_.held().find(start.prefix->carrier); carrier != node_.held().end())
+        shared_while_running_ += carrier->second.is_kept ? 0 : 1;
   const StepOutcome outcome = node_.run(*batch, scenario_.faults, random_);
   for (const auto& checker : checkers_) checker->on_computed(*this, *batch, outcome);
   take(batcher_.on_outcome(outcome));

@@ -71,6 +71,8 @@ class BatcherWorld {
   // Of what the faults of this run did, to see that a run tested something.
   std::uint64_t cancels() const { return cancels_; }
   std::uint64_t node_losses() const { return node_losses_; }
+  // Sequences that began with leaves of one that ran.
+  std::uint64_t shared_while_running() const { return shared_while_running_; }
 
  private:
   void clients_act();
@@ -91,7 +93,7 @@ class BatcherWorld {
   std::vector<std::unique_ptr<BatcherChecker>> checkers_;
   std::map<SequenceId, batching::SequenceRequest> accepted_;
   std::set<SequenceId> alive_;
-  std::uint64_t last_id_ = 0, steps_ = 0, cancels_ = 0, node_losses_ = 0;
+  std::uint64_t last_id_ = 0, steps_ = 0, cancels_ = 0, node_losses_ = 0, shared_while_running_ = 0;
   std::uint32_t requests_left_;
   std::deque<std::string> notes_;  // the last of them
 };

@@ -60,7 +60,18 @@ class PrefixTest(ClusterTest):
         _, cached, _ = ask(self.cluster.port, self.requests[0][0], 1, echo=True, logprobs=1)
         self.assertEqual(cached, 0)
 
-    def test_6_what_a_killed_node_held_is_computed_again(self):
+    def test_6_choices_of_one_request_compute_its_prompt_once(self):
+        before = self.scheduler.metric(HITS)
+        status, body = exchange(self.cluster.port, "POST", "/v1/completions",
+                                {**completion(*self.requests[0]), "n": 3, "cache_salt": "choices"})
+        self.assertEqual(status, 200, body)
+        choices = json.loads(body)["choices"]
+        self.assertEqual(len(choices), 3)
+        for choice in choices:
+            self.assertEqual(processes.Answer().add(choice), self.answers[0], self.cluster)
+        self.assertGreater(self.scheduler.metric(HITS), before + 2 * 1000)
+
+    def test_7_what_a_killed_node_held_is_computed_again(self):
         self.check(0, 1000, 2000)
         self.nodes[0].kill()
         for _ in range(3):

@@ -184,5 +184,90 @@ TEST_F(BatcherPrefixTest, CountsTokensAskedForAndFound) {
   EXPECT_EQ(steps_.batcher.counts().prefix_hits, 256u);
 }
 
+TEST_F(BatcherPrefixTest, SharesWithOneThatRuns) {
+  ASSERT_TRUE(steps_.batcher.add(kA, request_of(300, 50)).has_value());
+  for (int i = 0; i < 7; ++i) steps_.step();  // it decodes
+  const StepBatch first = begin(kB, request_of(310, 5));
+  ASSERT_THAT(first.starts, SizeIs(1));
+  ASSERT_TRUE(first.starts[0].prefix);
+  EXPECT_EQ(first.starts[0].prefix->carrier, kA);
+  EXPECT_EQ(first.starts[0].prefix->leaves, 2u);
+  EXPECT_EQ(entry_of(first, kB)->position, 256u);
+  EXPECT_EQ(steps_.events.back().cached_tokens, 256u);
+  EXPECT_EQ(steps_.batcher.counts().prefix_queries, 610u);
+  EXPECT_EQ(steps_.batcher.counts().prefix_hits, 256u);
+  EXPECT_EQ(steps_.batcher.load().leaves_reserved, 6u);  // either may hold them longer
+  steps_.run_to_idle();
+  EXPECT_EQ(steps_.finish_of(kB), FinishReason::kLength);
+  EXPECT_EQ(steps_.batcher.load().leaves_cached, 2u);  // one copy
+  EXPECT_EQ(steps_.batcher.load().leaves_reserved, 0u);
+}
+
+TEST_F(BatcherPrefixTest, WaitsForAnOlderOneThatComputesTheSame) {
+  ASSERT_TRUE(steps_.batcher.add(kA, request_of(300, 5)).has_value());
+  ASSERT_TRUE(steps_.batcher.add(kB, request_of(310, 5)).has_value());
+  for (int i = 0; i < 4; ++i) {
+    const StepBatch batch = steps_.step();
+    EXPECT_THAT(entry_of(batch, kA)->tokens, SizeIs(64));  // all of the budget
+    EXPECT_EQ(entry_of(batch, kB), nullptr);
+  }
+  const StepBatch batch = steps_.step();
+  ASSERT_THAT(batch.starts, SizeIs(1));
+  EXPECT_EQ(batch.starts[0].sequence, kB);
+  EXPECT_EQ(entry_of(batch, kB)->position, 256u);
+  steps_.run_to_idle();
+  EXPECT_THAT(steps_.tokens_of(kB), SizeIs(5));
+}
+
+TEST_F(BatcherPrefixTest, WaitsForNobodyWhomItWouldPass) {
+  SequenceRequest unrelated = request_of(1000, 5);
+  std::ranges::fill(unrelated.prompt, 7);
+  ASSERT_TRUE(steps_.batcher.add(kA, std::move(unrelated)).has_value());
+  ASSERT_TRUE(steps_.batcher.add(kB, request_of(1000, 5)).has_value());
+  ASSERT_TRUE(steps_.batcher.add(kC, request_of(200, 5)).has_value());
+  const StepBatch first = steps_.step();
+  ASSERT_NE(entry_of(first, kC), nullptr);
+  EXPECT_EQ(entry_of(first, kC)->position, 0u);
+}
+
+TEST_F(BatcherPrefixTest, TakesWhatTheOneItWaitedForHasLeft) {
+  ASSERT_TRUE(steps_.batcher.add(kA, request_of(400, 5)).has_value());
+  ASSERT_TRUE(steps_.batcher.add(kB, request_of(400, 5)).has_value());
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(entry_of(steps_.step(), kB), nullptr);  // 192 rows
+  steps_.batcher.cancel(kA);
+  const StepBatch batch = steps_.step();
+  ASSERT_TRUE(batch.starts[0].prefix);
+  EXPECT_EQ(batch.starts[0].prefix->carrier, kA);
+  EXPECT_EQ(entry_of(batch, kB)->position, 128u);
+  EXPECT_EQ(steps_.batcher.load().leaves_cached, 1u);
+  EXPECT_EQ(steps_.batcher.load().leaves_reserved, 3u);
+}
+
+TEST_F(BatcherPrefixTest, BeginsAloneIfWhatItSharedIsNotThere) {
+  ASSERT_TRUE(steps_.batcher.add(kA, request_of(300, 50)).has_value());
+  for (int i = 0; i < 7; ++i) steps_.step();
+  ASSERT_TRUE(steps_.batcher.add(kB, request_of(310, 5)).has_value());
+  const StepBatch first = steps_.next();
+  ASSERT_TRUE(first.starts[0].prefix);
+  StepOutcome outcome = outcome_of(first);
+  entry_of(outcome, kB)->error = Error{ErrorCode::kAborted, "its prefix is not here"};
+  entry_of(outcome, kB)->sampled.reset();
+  steps_.finish(outcome);
+  steps_.step();  // releases it
+  const StepBatch again = steps_.step();
+  EXPECT_FALSE(again.starts[0].prefix);
+  EXPECT_EQ(entry_of(again, kB)->position, 0u);
+}
+
+TEST_F(BatcherPrefixTest, WithWindowsNothingIsSharedWithOneThatRuns) {
+  BatcherOptions options = small_options();
+  options.prefixes_end_whole = true;
+  steps_.batcher = Batcher(options);
+  ASSERT_TRUE(steps_.batcher.add(kA, request_of(300, 5)).has_value());
+  ASSERT_TRUE(steps_.batcher.add(kB, request_of(300, 5)).has_value());
+  const StepBatch first = steps_.step();
+  EXPECT_NE(entry_of(first, kB), nullptr);
+}
+
 }  // namespace
 }  // namespace longshore::batching

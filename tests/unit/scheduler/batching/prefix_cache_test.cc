@@ -22,8 +22,9 @@ std::vector<Sha256> names_of(const std::string& leaves, std::string_view salt = 
 
 class PrefixCacheTest : public testing::Test {
  protected:
-  bool carry(std::uint64_t id, const std::string& leaves, std::uint32_t adopted = 0) {
-    return cache_.carry(SequenceId{id}, SequenceEpoch{3}, names_of(leaves), adopted);
+  bool carry(std::uint64_t id, const std::string& leaves, std::uint32_t adopted = 0,
+             const std::optional<PrefixCache::Prefix>& begun_with = std::nullopt) {
+    return cache_.carry(SequenceId{id}, SequenceEpoch{3}, names_of(leaves), adopted, begun_with);
   }
   // "carrier:leaves", or "".
   std::string find(const std::string& leaves, std::string_view salt = "") {
@@ -86,6 +87,27 @@ TEST_F(PrefixCacheTest, CountsWhatASequenceComputedThoughAnotherHasIt) {
   find("abc");
   EXPECT_EQ(evict(), "2:0");
   EXPECT_EQ(cache_.leaves(), 3u);
+}
+
+TEST_F(PrefixCacheTest, CountsOnceWhatTwoSharedWhileBothRan) {
+  carry(1, "abc");
+  const PrefixCache::Prefix of_1{SequenceId{1}, SequenceEpoch{3}, 2};
+  EXPECT_TRUE(carry(2, "abcd", 0, of_1));  // "ab" is sequence 1's memory, "c" its own
+  EXPECT_EQ(cache_.leaves(), 4u + 1u);
+  const PrefixCache::Prefix of_another_epoch{SequenceId{1}, SequenceEpoch{2}, 2};
+  EXPECT_TRUE(carry(3, "abe", 0, of_another_epoch));
+  EXPECT_EQ(cache_.leaves(), 5u + 1u + 2u);
+}
+
+TEST(LeavesInCommonTest, CountsEqualNamesFromTheFirst) {
+  std::vector<Sha256> a(7), b(9);
+  for (std::size_t i = 0; i < a.size(); ++i) a[i][0] = static_cast<std::uint8_t>(i + 1);
+  for (std::size_t common = 0; common <= a.size(); ++common) {
+    for (std::size_t i = 0; i < b.size(); ++i) b[i][0] = static_cast<std::uint8_t>(i < common ? i + 1 : 100 + i);
+    EXPECT_EQ(leaves_in_common(a, b), common);
+    EXPECT_EQ(leaves_in_common(b, a), common);
+  }
+  EXPECT_EQ(leaves_in_common({}, a), 0u);
 }
 
 TEST_F(PrefixCacheTest, EvictsEndsOfPathsTheLeastRecentlyUsedFirst) {
