@@ -10,14 +10,14 @@ namespace {
 // Products into int16 only: what AVX2 multiplies at most.
 double run_int8(std::uint64_t rounds) {
   __m256i sum[kLimitChains];
-  for (__m256i& s : sum) s = _mm256_set1_epi32(1);
+  unrolled<kLimitChains>([&](auto c) { sum[c] = _mm256_set1_epi32(1); });  // in loops they would lie in memory
   __m256i b = _mm256_set1_epi32(2);
   for (std::uint64_t i = 0; i < rounds; ++i)
-    for (unsigned c = 0; c < kLimitChains; ++c) {
+    unrolled<kLimitChains>([&](auto c) {
       sum[c] = _mm256_maddubs_epi16(sum[c], b);
       asm volatile("" : "+x"(sum[c]));
-    }
-  for (unsigned c = 1; c < kLimitChains; ++c) sum[0] = _mm256_add_epi32(sum[0], sum[c]);
+    });
+  unrolled<kLimitChains - 1>([&](auto c) { sum[0] = _mm256_add_epi32(sum[0], sum[c + 1]); });
   volatile int keep = _mm256_cvtsi256_si32(sum[0]);
   (void)keep;
   return 2.0 * 32 * kLimitChains * static_cast<double>(rounds);

@@ -9,14 +9,14 @@ namespace {
 
 double run_int8(std::uint64_t rounds) {
   __m512i sum[kLimitChains];
-  for (__m512i& s : sum) s = _mm512_set1_epi32(1);
+  unrolled<kLimitChains>([&](auto c) { sum[c] = _mm512_set1_epi32(1); });  // in loops they would lie in memory
   __m512i a = _mm512_set1_epi32(2), b = _mm512_set1_epi32(3);
   for (std::uint64_t i = 0; i < rounds; ++i)
-    for (unsigned c = 0; c < kLimitChains; ++c) {
+    unrolled<kLimitChains>([&](auto c) {
       sum[c] = _mm512_dpbusd_epi32(sum[c], a, b);
       asm volatile("" : "+v"(sum[c]));
-    }
-  for (unsigned c = 1; c < kLimitChains; ++c) sum[0] = _mm512_add_epi32(sum[0], sum[c]);
+    });
+  unrolled<kLimitChains - 1>([&](auto c) { sum[0] = _mm512_add_epi32(sum[0], sum[c + 1]); });
   volatile int keep = _mm512_cvtsi512_si32(sum[0]);
   (void)keep;
   return 2.0 * 64 * kLimitChains * static_cast<double>(rounds);

@@ -2,6 +2,7 @@
 
 // Compiled for each instruction set like a kernel: the including file has included a lanes header.
 
+#include "runtime/kernels/cpu/unrolled_inl.h"
 #include "workers/probe/limit_kernel_tables.h"
 
 namespace longshore::probe {
@@ -16,13 +17,14 @@ inline constexpr unsigned kLimitChains = 12;
 template <unsigned kChains>
 double run_f32(std::uint64_t rounds) {
   F32x16 sum[kChains];
-  for (unsigned c = 0; c < kChains; ++c) sum[c] = broadcast(1.0f);
+  // Equal chains would be computed once; in loops over them they would lie in memory.
+  unrolled<kChains>([&](auto c) { sum[c] = broadcast(1.0f + static_cast<float>(c)); });
   F32x16 half = broadcast(0.5f);
   asm volatile("" : "+m"(half));  // the compiler must not know its value
   for (std::uint64_t i = 0; i < rounds; ++i)
-    for (unsigned c = 0; c < kChains; ++c) sum[c] = fma(sum[c], half, half);
+    unrolled<kChains>([&](auto c) { sum[c] = fma(sum[c], half, half); });
   float total = 0;
-  for (unsigned c = 0; c < kChains; ++c) total += reduce_add(sum[c]);
+  unrolled<kChains>([&](auto c) { total += reduce_add(sum[c]); });
   volatile float keep = total;
   (void)keep;
   return 2.0 * kLanes * kChains * static_cast<double>(rounds);
