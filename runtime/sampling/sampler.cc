@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 
 #include "runtime/base/random.h"
@@ -18,6 +19,11 @@ constexpr double kWeightUnits = 0x1p38;  // of the heaviest token: 2^24 tokens s
 constexpr std::size_t bucket_of(std::uint64_t weight) {
   return (std::bit_cast<std::uint32_t>(static_cast<float>(weight)) - 0x3f800000u) >> 16;
 }
+// floor(u * total), exactly, for u in [0, 1) with 53 bits.
+std::uint64_t share_of(std::uint64_t total, double u) {
+  return static_cast<std::uint64_t>((static_cast<unsigned __int128>(u * 0x1p53) * total) >> 53);
+}
+
 constexpr std::size_t kBuckets = bucket_of(std::uint64_t{1} << 38) + 1;
 
 Result<void> check_logits(std::span<const float> logits) {
@@ -138,25 +144,45 @@ Result<void> Sampler::adjust(const SamplingParams& params, const TokenHistory& h
 TokenId Sampler::draw(const SamplingParams& params, float max, std::uint64_t index) {
   weights_.resize(adjusted_.size());
   kernels_.exp_below(adjusted_.data(), max, params.temperature, weights_.data(), weights_.size());
+  const auto lightest = static_cast<std::int64_t>(std::max(1.0, std::ceil(params.min_p * kWeightUnits)));
+  const auto units_of = [lightest](float weight) {
+    const auto units = static_cast<std::int64_t>(weight * kWeightUnits);
+    return units >= lightest ? static_cast<std::uint64_t>(units) : 0;
+  };
+  const double u = random_uniform(params.seed, params.choice, index);
+  if (params.top_k == 0 && params.top_p >= 1) return draw_from_all(u, units_of);
+
   candidates_.clear();
-  const double lightest = params.min_p * kWeightUnits;
-  for (std::size_t i = 0; i < weights_.size(); ++i) {
-    const auto weight = static_cast<std::int64_t>(weights_[i] * kWeightUnits);
-    if (weight > 0 && static_cast<double>(weight) >= lightest)
-      candidates_.push_back({static_cast<TokenId>(i), static_cast<std::uint64_t>(weight)});
-  }
+  for (std::size_t i = 0; i < weights_.size(); ++i)
+    if (const std::uint64_t units = units_of(weights_[i]); units > 0) candidates_.push_back({static_cast<TokenId>(i), units});
   if (params.top_k > 0) keep_heaviest(params.top_k);
   if (params.top_p < 1) keep_nucleus(params.top_p);
-
-  const std::uint64_t total = sum_of(candidates_);
-  // floor(u * total), exactly: u has 53 bits.
-  const auto u = static_cast<std::uint64_t>(random_uniform(params.seed, params.choice, index) * 0x1p53);
-  auto target = static_cast<std::uint64_t>((static_cast<unsigned __int128>(u) * total) >> 53);
+  std::uint64_t target = share_of(sum_of(candidates_), u);
   for (const Candidate& candidate : candidates_) {
     if (target < candidate.weight) return candidate.token;
     target -= candidate.weight;
   }
   return candidates_.back().token;  // not reached: target < total
+}
+
+// Every token is a candidate, so none is written down: sums of chunks say where to look for the one.
+template <typename Units>
+TokenId Sampler::draw_from_all(double u, Units units_of) {
+  constexpr std::size_t kChunk = 512;
+  chunk_sums_.clear();
+  std::uint64_t total = 0;
+  for (std::size_t begin = 0; begin < weights_.size(); begin += kChunk) {
+    std::uint64_t sum = 0;
+    for (std::size_t i = begin; i < std::min(weights_.size(), begin + kChunk); ++i) sum += units_of(weights_[i]);
+    chunk_sums_.push_back(sum);
+    total += sum;
+  }
+  std::uint64_t target = share_of(total, u);
+  std::size_t chunk = 0;
+  for (; target >= chunk_sums_[chunk]; ++chunk) target -= chunk_sums_[chunk];  // ends: target < total
+  std::size_t i = chunk * kChunk;
+  for (std::uint64_t units; target >= (units = units_of(weights_[i])); ++i) target -= units;
+  return static_cast<TokenId>(i);
 }
 
 std::uint64_t Sampler::sum_of(std::span<const Candidate> candidates) {

@@ -73,6 +73,8 @@ class Sampler {
 
   Result<void> adjust(const SamplingParams& params, const TokenHistory& history, std::uint64_t index);
   TokenId draw(const SamplingParams& params, float max, std::uint64_t index);
+  template <typename Units>
+  TokenId draw_from_all(double u, Units units_of);
   // By falling weight, ties to the lower id.
   static bool heavier(const Candidate& a, const Candidate& b);
   static std::uint64_t sum_of(std::span<const Candidate> candidates);
@@ -88,7 +90,7 @@ class Sampler {
   std::vector<float> adjusted_;        // [V] logits after bias and penalties
   std::vector<float> weights_;         // [V]
   std::vector<Candidate> candidates_;  // in token-id order
-  std::vector<std::uint64_t> buckets_;
+  std::vector<std::uint64_t> buckets_, chunk_sums_;
   std::vector<Candidate> ranked_;  // those of one bucket
 };
 

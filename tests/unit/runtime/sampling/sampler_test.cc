@@ -229,6 +229,18 @@ TEST_F(SamplerTest, ADrawDependsOnSeedChoiceAndIndexAlone) {
   EXPECT_GT(differs({.top_p = 0.95f, .seed = 77, .choice = 1}), 30);
 }
 
+TEST_F(SamplerTest, DrawsTheSameFromAllTokensAndFromAListOfAllTokens) {
+  for (std::size_t vocabulary : {1u, 511u, 512u, 513u, 5000u}) {
+    const auto logits = random_logits(vocabulary, 10, 3);
+    for (float min_p : {0.0f, 0.01f}) {
+      const SamplingParams unfiltered{.min_p = min_p, .seed = 6};
+      SamplingParams listed = unfiltered;
+      listed.top_k = static_cast<std::uint32_t>(vocabulary);  // keeps all of them
+      for (std::uint64_t i = 0; i < 300; ++i) ASSERT_EQ(draw(logits, unfiltered, i), draw(logits, listed, i)) << vocabulary;
+    }
+  }
+}
+
 TEST_F(SamplerTest, EveryInstructionSetDrawsTheSame) {
   std::vector<const kernels::RowKernels*> sets;
   if (kernels::is_supported(kernels::Isa::kAvx2)) sets.push_back(&kernels::kRowKernelsAvx2);
