@@ -15,6 +15,7 @@
 #include "cli/measurement.h"
 #include "cli/roofline.h"
 #include "cli/step_driver.h"
+#include "runtime/plan/leaf.h"
 
 namespace longshore::cli {
 namespace {
@@ -210,7 +211,8 @@ Result<void> bench(const BenchFlags& flags) {
   if (!parsed) return parsed.error();
   const std::uint32_t batch_max = *std::max_element(flags.batches.begin(), flags.batches.end());
   const std::uint32_t depth_max = *std::max_element(flags.depths.begin(), flags.depths.end());
-  const std::uint32_t tokens_max = depth_max + flags.prompt + flags.generate;
+  constexpr std::uint32_t kFewestTokens = 4 * kLeafTokens;  // that a store holds
+  const std::uint32_t tokens_max = std::max(depth_max + flags.prompt + flags.generate, kFewestTokens);
   parsed->options.max_sequences = std::max(1u, batch_max);
   if (parsed->options.context_tokens == 0) parsed->options.context_tokens = tokens_max;
   const Result<LoadedModel> model = load_model(flags.cluster.model, flags.cluster.threads, parsed->isa);

