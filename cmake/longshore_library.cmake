@@ -31,5 +31,6 @@ function(longshore_test)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 600)  # ends what hangs; says nothing about speed
   endif()
+  math(EXPR ARG_TIMEOUT "${ARG_TIMEOUT} * ${LONGSHORE_PATIENCE}")
   set_tests_properties(${ARG_NAME} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()

@@ -16,5 +16,7 @@ function(longshore_python_test)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 600)  # ends what hangs; says nothing about speed
   endif()
-  set_tests_properties(${ARG_NAME} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77)
+  math(EXPR ARG_TIMEOUT "${ARG_TIMEOUT} * ${LONGSHORE_PATIENCE}")
+  set_tests_properties(${ARG_NAME} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} SKIP_RETURN_CODE 77
+                                              ENVIRONMENT LONGSHORE_TEST_PATIENCE=${LONGSHORE_PATIENCE})
 endfunction()

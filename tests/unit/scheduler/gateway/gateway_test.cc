@@ -42,8 +42,14 @@ class GatewayTest : public ::testing::Test {
                                     .ready = [this] { return ready_; }});
     gateway_ = std::move(*created);
   }
+  // As a server that stops: what still runs lets go of its reply.
+  ~GatewayTest() override {
+    for (const auto& reply : replies_)
+      if (!reply->over()) reply->abandon(http::Abandoned::kClientLeft);
+  }
   std::shared_ptr<RecordedReply> request(std::string method, std::string path, std::string body = {}) {
     auto reply = std::make_shared<RecordedReply>();
+    replies_.push_back(reply);
     for (const http::Route& route : gateway_->routes())
       if (route.method == method && route.path == path)
         route.handler({.method = method, .path = path, .body = std::move(body)}, reply);
@@ -73,6 +79,7 @@ class GatewayTest : public ::testing::Test {
   Metrics metrics_;
   ManualClock clock_;
   std::uint64_t random_ = 0;
+  std::vector<std::shared_ptr<RecordedReply>> replies_;
   Result<void> ready_;
   std::unique_ptr<Gateway> gateway_;
 };
