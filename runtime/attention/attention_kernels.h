@@ -31,9 +31,9 @@ struct LeafTask {
 inline constexpr std::uint32_t kRowsMax =
     192;  // measured best: half of it repeats the widening of K and V too often
 
-// Floats of scratch that attend_leaf needs: one panel of K or V widened, at most 32 wide, and the logits.
+// Floats of scratch that attend_leaf needs: one panel of K or V widened, at most 64 wide, and the logits.
 constexpr std::size_t scratch_floats(std::uint32_t d) {
-  return std::size_t{32} * (d > 128 ? d : 128) + std::size_t{kRowsMax} * 128;
+  return std::size_t{64} * (d > 128 ? d : 128) + std::size_t{kRowsMax} * 128;
 }
 
 // One table per instruction set, equal bit for bit (docs/determinism.md has the order of every operation). A
