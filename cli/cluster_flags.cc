@@ -36,12 +36,17 @@ void add_cluster_flags(CLI::App& app, ClusterFlags& flags) {
   add("--isa", flags.isa, "Instruction set of the kernels: auto, avx512, avx2 or portable");
   add("--max-sequences,--max-num-seqs", flags.max_sequences, "Sequences computed together");
   add("--chunk-tokens,--max-num-batched-tokens", flags.chunk_tokens, "Tokens of one step, prefill and decode together");
-  add_prefix_cache_flag(app, flags.prefix_cache);
+  add_batching_flags(app, flags.batching);
 }
 
-void add_prefix_cache_flag(CLI::App& app, bool& prefix_cache) {
+void add_batching_flags(CLI::App& app, BatchingFlags& flags) {
+  with_environment(app.add_option("--decode-share", flags.decode_share,
+                                  "Share of their rate that running sequences keep while prompts are computed; 0: prompts "
+                                  "take what they can"))
+      ->check(CLI::Range(0.0, 0.95))
+      ->capture_default_str();
   with_environment(app.add_flag("--prefix-cache,--enable-prefix-caching,!--no-prefix-cache,!--no-enable-prefix-caching",
-                                prefix_cache,
+                                flags.prefix_cache,
                                 "Keep the KV of ended sequences for those that begin with the same tokens, while nobody "
                                 "needs its room"))
       ->default_str("true");

@@ -11,6 +11,12 @@
 
 namespace longshore::cli {
 
+// How steps are filled; defaults of serve and scheduler alike.
+struct BatchingFlags {
+  double decode_share = 0.5;
+  bool prefix_cache = true;
+};
+
 // The flags that every command with a cluster in its process takes. Each has an environment variable LONGSHORE_<NAME>
 // and may stand in a TOML file given with --config; vLLM's and llama.cpp's spellings are aliases.
 struct ClusterFlags {
@@ -27,11 +33,11 @@ struct ClusterFlags {
   std::string isa = "auto";
   std::uint32_t max_sequences = 16;
   std::uint32_t chunk_tokens = 512;
-  bool prefix_cache = true;
+  BatchingFlags batching;
 };
 
 void add_cluster_flags(CLI::App& app, ClusterFlags& flags);
-void add_prefix_cache_flag(CLI::App& app, bool& prefix_cache);
+void add_batching_flags(CLI::App& app, BatchingFlags& flags);
 
 struct ParsedClusterFlags {
   ClusterOptions options;

@@ -21,10 +21,11 @@ Result<std::unique_ptr<LocalService>> LocalService::create(const ClusterFlags& f
   service::StepLoopOptions options;
   options.batcher.max_sequences = parsed->options.max_sequences;
   options.batcher.chunk_tokens = std::max(parsed->options.chunk_tokens, parsed->options.max_sequences);
+  options.batcher.decode_share = flags.batching.decode_share;
   options.batcher.queue_sequences_max = queue;
   options.batcher.context_tokens = local->cluster_->context_tokens();
   options.batcher.vocabulary_tokens = local->model_.config().vocabulary;
-  options.batcher.prefix_cache = flags.prefix_cache;
+  options.batcher.prefix_cache = flags.batching.prefix_cache;
   options.batcher.prefixes_end_whole = local->model_.config().has_windows();
   options.batcher.kv_leaves = local->link_->kv_leaf_capacity();
   Result<std::unique_ptr<service::StepLoop>> loop =

@@ -39,7 +39,7 @@ struct SchedulerFlags {
   double lease_seconds = 5;
   std::uint32_t max_sequences = 16;
   std::uint32_t chunk_tokens = 512;
-  bool prefix_cache = true;
+  BatchingFlags batching;
 };
 
 Result<service::ControlService::Options> control_options(const SchedulerFlags& flags, const ModelFile& model) {
@@ -132,10 +132,11 @@ Result<void> schedule(const SchedulerFlags& flags) {
   service::StepLoopOptions options;
   options.batcher.max_sequences = flags.max_sequences;
   options.batcher.chunk_tokens = served.rows_max;
+  options.batcher.decode_share = flags.batching.decode_share;
   options.batcher.queue_sequences_max = flags.api.queue;
   options.batcher.context_tokens = served.context_tokens;
   options.batcher.vocabulary_tokens = model->config.vocabulary;
-  options.batcher.prefix_cache = flags.prefix_cache;
+  options.batcher.prefix_cache = flags.batching.prefix_cache;
   options.batcher.prefixes_end_whole = model->config.has_windows();
   options.compute_gone_max = 2 * lease + std::chrono::seconds(5);  // a lease, and the time to start and register again
   Result<std::unique_ptr<service::StepLoop>> loop =
@@ -192,7 +193,7 @@ Run add_scheduler(CLI::App& program, CLI::App*& subcommand) {
   add("--lease", flags->lease_seconds, "Seconds that a silent node is waited for before it is given up");
   add("--max-sequences,--max-num-seqs", flags->max_sequences, "Sequences computed together, per compute node");
   add("--chunk-tokens,--max-num-batched-tokens", flags->chunk_tokens, "Tokens of one step, prefill and decode together");
-  add_prefix_cache_flag(*subcommand, flags->prefix_cache);
+  add_batching_flags(*subcommand, flags->batching);
   return [flags] {
     const Result<void> served = schedule(*flags);
     return served ? 0 : fail(served.error());

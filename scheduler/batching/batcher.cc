@@ -13,7 +13,8 @@
 namespace longshore::batching {
 
 Batcher::Batcher(const BatcherOptions& options)
-    : options_(options), queue_(options.queue_sequences_max), prefixes_(options.prefixes_end_whole) {
+    : options_(options), queue_(options.queue_sequences_max), prefixes_(options.prefixes_end_whole),
+      allowance_(options.decode_share, options.chunk_tokens) {
   const auto valid = validate(options);
   CHECK(valid.has_value()) << valid.error().to_string();
 }
@@ -52,24 +53,26 @@ std::optional<StepBatch> Batcher::next_batch(std::vector<SequenceEvent>& events)
   StepBatch batch;
   batch.id = StepId{last_step_.value + 1};
   batch.generation = generation_;
-  InFlight flight{batch.id, {}};
-  std::uint32_t budget = options_.chunk_tokens;
+  InFlight flight;
+  flight.id = batch.id;
   std::vector<Sequence*> prefills;
   std::vector<std::uint32_t> rows_missing;
   for (const SequenceId id : admitted_) {
     Sequence& sequence = sequences_.at(id);
     if (sequence.phase == Phase::kDecode) {
       append(sequence, 1, batch, flight);
-      --budget;  // admitted_max() <= chunk_tokens: it lasts for all decodes
+      ++flight.decodes;  // at most chunk_tokens: so is admitted_max()
     } else if (!releases_.contains(id)) {  // else its earlier epoch is released first
       if (!sequence.started && awaits_prefix(sequence, prefills.empty() ? nullptr : prefills.front())) continue;
       prefills.push_back(&sequence);
       rows_missing.push_back(sequence.rows_missing());
     }
   }
-  const std::vector<std::uint32_t> shares = prefill_shares(rows_missing, budget);
-  for (std::size_t i = 0; i < prefills.size(); ++i)
+  const std::vector<std::uint32_t> shares = prefill_shares(rows_missing, allowance_.tokens(flight.decodes));
+  for (std::size_t i = 0; i < prefills.size(); ++i) {
     if (shares[i] > 0) append(*prefills[i], shares[i], batch, flight);
+    flight.prompt_tokens += shares[i];
+  }
 
   batch.releases.assign(releases_.begin(), releases_.end());
   releases_.clear();
@@ -274,6 +277,7 @@ std::vector<SequenceEvent> Batcher::on_outcome(const StepOutcome& outcome) {
   CHECK(awaits(outcome.id)) << "outcome of step " << outcome.id.value << " is not awaited";
   const InFlight flight = std::move(*in_flight_);
   in_flight_.reset();
+  allowance_.on_step(flight.decodes, flight.prompt_tokens, outcome.timing.total);
   std::unordered_map<SequenceId, const EntryOutcome*> by_sequence;
   for (const EntryOutcome& entry : outcome.entries) by_sequence.emplace(entry.sequence, &entry);
 

@@ -12,6 +12,7 @@
 #include "runtime/plan/step_batch.h"
 #include "runtime/plan/step_outcome.h"
 #include "scheduler/batching/batcher_options.h"
+#include "scheduler/batching/prefill_allowance.h"
 #include "scheduler/batching/prefix_cache.h"
 #include "scheduler/batching/request_queue.h"
 #include "scheduler/batching/sequence.h"
@@ -39,10 +40,10 @@ struct BatcherCounts {
 enum class BatchSeen { kNo, kYes };
 
 // Continuous batching with chunked prefill, for one compute node: holds the sequences by id and decides what each step
-// computes. It knows order but no time, so events alone determine what it does.
+// computes. It reads no clock, so events alone determine what it does (a step's outcome says how long it took).
 //
-// Each step runs one row of every decoding sequence, then prefill chunks in what is left of `chunk_tokens`
-// (prefill_shares.h). Sequences are admitted strictly by age, on room for their tokens and one leaf more; when a
+// Each step runs one row of every decoding sequence, then prefill chunks in what is left of `chunk_tokens`, as far as the
+// decodes keep their share of the time (prefill_allowance.h, prefill_shares.h). Sequences are admitted strictly by age, on room for their tokens and one leaf more; when a
 // decode needs a leaf that is not there the youngest is paused, so the oldest always advances and nobody waits for
 // ever. Every (sequence, epoch) that a batch starts is released in exactly one later batch, and is started again, under
 // the next epoch, only in a batch after that. In between, after its end, its leaves may be kept for others that begin
@@ -110,6 +111,8 @@ class Batcher {
   };
   struct InFlight {
     StepId id;
+    std::uint32_t decodes = 0;
+    std::uint32_t prompt_tokens = 0;
     std::vector<InFlightEntry> entries;
   };
 
@@ -152,6 +155,7 @@ class Batcher {
   std::set<SequenceId> admitted_;
   RequestQueue queue_;
   PrefixCache prefixes_;
+  PrefillAllowance allowance_;
   std::set<SequenceId> releases_;               // for the next batch
   std::map<SequenceId, std::uint32_t> keeps_;   // likewise: how many leaves
   std::uint64_t leaves_reserved_ = 0;

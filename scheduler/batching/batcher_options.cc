@@ -20,6 +20,8 @@ Result<void> validate(const BatcherOptions& o) {
                       check("kv_leaves", o.kv_leaves, 1, std::uint64_t{1} << 48),
                       check("recomputes_max", o.recomputes_max, 0, 1000)})
     if (!result) return result;
+  if (!(o.decode_share >= 0 && o.decode_share <= 0.95))
+    return make_error(ErrorCode::kInvalidArgument, "decode_share is ", o.decode_share, "; it must be in [0, 0.95]");
   return {};
 }
 

@@ -10,6 +10,7 @@ namespace longshore::batching {
 struct BatcherOptions {
   std::uint32_t max_sequences = 64;        // admitted at once, [1, 4096]; never more than chunk_tokens are
   std::uint32_t chunk_tokens = 512;        // rows of one step, decode and prefill together, [1, 65536]
+  double decode_share = 0;                 // of their rate, that decodes keep while prompts are computed, [0, 0.95]
   std::uint32_t queue_sequences_max = 256; // waiting at once, [1, 65536]; beyond it new requests are refused
   std::uint32_t context_tokens = 0;        // prompt and output of one sequence, at least 1
   std::uint32_t vocabulary_tokens = 0;     // V: legal token ids are [0, V), at least 1

@@ -52,6 +52,7 @@ BatcherScenario BatcherScenario::draw(std::uint64_t seed) {
   s.prompt_tokens_max = one_of<std::uint32_t>(random, std::array<std::uint32_t, 4>{1, 30, 300, 900});
   s.output_tokens_max = one_of<std::uint32_t>(random, std::array<std::uint32_t, 4>{1, 10, 150, 400});
   s.arrival = one_of(random, std::array{0.02, 0.2, 1.0});
+  s.options.decode_share = one_of(random, std::array{0.0, 0.5, 0.9});
   // A third of the runs without faults; rates so that most sequences live through some.
   if (random.below(3) != 0) {
     s.cancel = one_of(random, std::array{0.0, 0.005, 0.1});
