@@ -29,8 +29,4 @@ void matmul(const MatrixKernels& kernels, ThreadPool& pool, const PackedMatrix& 
 void matmul_all(const MatrixKernels& kernels, ThreadPool& pool, std::span<const MatmulTarget> targets,
                 const QuantizedRows& x);
 
-// On the calling thread alone: the tiles [tile_begin, tile_end) of one matrix.
-void matmul_tiles(const MatrixKernels& kernels, const MatmulTarget& target, const QuantizedRows& x,
-                  std::size_t tile_begin, std::size_t tile_end);
-
 }  // namespace longshore::kernels

@@ -15,6 +15,7 @@ struct TileProduct {
   const std::byte* tiles;  // the first tile, 64-byte aligned
   std::size_t tile_bytes;
   std::size_t tile_count;
+  const std::byte* next;  // what the thread will read after them, to be prefetched; may be any address
   std::size_t columns;  // in (32 * (tile_count - 1), 32 * tile_count]
 
   const ActivationRun* runs;  // [ceil(K / 256), M], and one more that may be read, not used

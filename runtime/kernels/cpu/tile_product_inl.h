@@ -19,6 +19,17 @@ namespace {
 // late for memory, from 8 KiB on lines are evicted from L1 before their use.
 constexpr std::size_t kPrefetchBytes = 3072;
 
+// Tiles that lie one after another up to `end`, and where reading goes on.
+struct WeightStream {
+  const std::byte* end;
+  const std::byte* next;
+
+  LONGSHORE_INLINE const std::byte* ahead_of(const std::byte* at) const {
+    const std::byte* const ahead = at + kPrefetchBytes;
+    return ahead < end ? ahead : next + (ahead - end);
+  }
+};
+
 // Rows that share one reading of a tile in multiply_panel: their f32 strip (128 B a row) and the panel stay in L1 and L2,
 // and unpacking 256 k (about 600 vector operations) is below 2 % of the 240 * 8 * 24 of the products. Even, for the
 // row that for_row_blocks may add.
@@ -111,17 +122,17 @@ void store_columns(const float* from, float* to, std::size_t columns) {
   std::copy_n(from, columns, to);
 }
 
-// Prefetches a share of `kBytes` bytes: the lines whose turn is at `turn` of `kTurns`.
+// Prefetches a share of the `kBytes` bytes from `ahead` on: the lines whose turn is at `turn` of `kTurns`.
 template <std::size_t kBytes, int kTurns>
-LONGSHORE_INLINE void prefetch_share(const std::byte* at, int turn) {
+LONGSHORE_INLINE void prefetch_share(const std::byte* ahead, int turn) {
   constexpr int kLines = kBytes / 64;
   for (int line = kLines * turn / kTurns; line < kLines * (turn + 1) / kTurns; ++line)
-    __builtin_prefetch(at + kPrefetchBytes + 64 * line);
+    __builtin_prefetch(ahead + 64 * line);
 }
 
 // kRows rows times one tile. Reads K * 32 weights once and 416 B of activations per row and 256 k.
 template <typename V, WeightFormat kFormat, int kRows>
-void multiply_in_loop(const std::byte* tile, const ActivationRun* x, std::size_t stride, std::size_t groups,
+void multiply_in_loop(const std::byte* tile, const WeightStream& stream, const ActivationRun* x, std::size_t stride, std::size_t groups,
                       float (&out)[kRows][kTileColumns]) {
   constexpr TileLayout kLayout = tile_layout(kFormat);
   constexpr bool kExpands = kLayout.block_elements == kRun;
@@ -134,17 +145,18 @@ void multiply_in_loop(const std::byte* tile, const ActivationRun* x, std::size_t
   RunScales expanded;
   for (std::size_t first = 0; first < groups; first += 8, x += stride) {
     if constexpr (kExpands) {
-      prefetch_share<kLayout.header_bytes, 1>(tile, 0);
+      prefetch_share<kLayout.header_bytes, 1>(stream.ahead_of(tile), 0);
       expand_scales<V, kFormat>(tile, expanded);
       tile += kLayout.header_bytes;
     }
     for (std::size_t g = 0; g < std::min<std::size_t>(8, groups - first); ++g) {
       const std::byte* const codes = kExpands ? tile : tile + kLayout.header_bytes;
       constexpr std::size_t kGroupBytes = kLayout.group_bytes + (kExpands ? 0 : kLayout.header_bytes);
+      const std::byte* const ahead = stream.ahead_of(tile);
       unrolled<kParts>([&](auto part) __attribute__((always_inline)) {
         constexpr std::size_t kColumn = part * V::kVectors * V::kLanes;
         const auto step = [&](auto i, auto v) __attribute__((always_inline)) {
-          if constexpr (v == 0) prefetch_share<kGroupBytes, 8 * kParts>(tile, 8 * part + i);
+          if constexpr (v == 0) prefetch_share<kGroupBytes, 8 * kParts>(ahead, 8 * part + i);
           return step_codes<V, kFormat, i>(codes + 4 * (kColumn + v * V::kLanes));
         };
         if constexpr (kExpands) {
@@ -251,8 +263,9 @@ template <typename V, WeightFormat kFormat>
 void multiply_few_rows(const TileProduct& p) {
   for_row_blocks<in_loop_rows<V>(kFormat)>(p.rows, [&](std::size_t first, std::size_t count, auto rows) {
     alignas(64) float out[rows][kTileColumns];
+    const WeightStream stream{p.tiles + p.tile_count * p.tile_bytes, first + count < p.rows ? p.tiles : p.next};
     for (std::size_t t = 0; t < p.tile_count; ++t) {
-      multiply_in_loop<V, kFormat, rows>(p.tiles + t * p.tile_bytes, p.runs + first, p.rows, p.groups, out);
+      multiply_in_loop<V, kFormat, rows>(p.tiles + t * p.tile_bytes, stream, p.runs + first, p.rows, p.groups, out);
       for (std::size_t r = 0; r < count; ++r)
         store_columns<V>(out[r], p.out + (first + r) * p.out_ld + t * kTileColumns, p.columns - t * kTileColumns);
     }

@@ -37,7 +37,8 @@ struct Shape {
 constexpr Shape kShapes[] = {
     {WeightFormat::kQ4_K, 8960, 1536}, {WeightFormat::kQ4_K, 1536, 8960}, {WeightFormat::kQ4_K, 1536, 1536},
     {WeightFormat::kQ6_K, 1536, 8960}, {WeightFormat::kQ6_K, 8960, 1536}, {WeightFormat::kQ4_1, 1536, 576},
-    {WeightFormat::kQ4_1, 576, 1536},  {WeightFormat::kQ8_0, 49152, 576}, {WeightFormat::kQ8_0, 65536, 640},
+    {WeightFormat::kQ4_1, 576, 1536},  {WeightFormat::kQ4_1, 960, 576},   {WeightFormat::kQ4_1, 576, 576},
+    {WeightFormat::kQ8_0, 49152, 576}, {WeightFormat::kQ8_0, 65536, 640},
     {WeightFormat::kQ5_0, 2048, 640},  {WeightFormat::kQ5_K, 8960, 1536}, {WeightFormat::kQ4_0, 8960, 1536},
     {WeightFormat::kQ5_1, 8960, 1536}, {WeightFormat::kQ3_K, 8960, 1536}, {WeightFormat::kQ2_K, 8960, 1536},
     {WeightFormat::kF16, 8960, 1536},  {WeightFormat::kF32, 8960, 1536}};
