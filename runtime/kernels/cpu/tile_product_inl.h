@@ -212,10 +212,20 @@ const std::byte* unpack_panel(const std::byte* tile, std::size_t count, Panel& p
   return tile;
 }
 
+// What is fetched while a panel is multiplied: `bytes` from `at` on in each group. Unpacking would wait for memory otherwise.
+struct PanelAhead {
+  const std::byte* at;
+  std::size_t bytes;
+
+  LONGSHORE_INLINE void fetch(std::size_t group) const {
+    for (std::size_t i = group * bytes; i < (group + 1) * bytes; i += 64) __builtin_prefetch(at + i);
+  }
+};
+
 // Adds `groups` groups of a panel to kRows rows of a strip. Per group, row and vector: 8 dots, 1 conversion, 1 or 2
 // products and 1 or 2 fused multiply-adds; the accumulators stay in registers.
 template <typename V, WeightFormat kFormat, int kRows>
-void multiply_panel(const Panel& panel, const ActivationRun* x, std::size_t groups, float* strip) {
+void multiply_panel(const Panel& panel, const ActivationRun* x, std::size_t groups, const PanelAhead& ahead, float* strip) {
   constexpr int kHalves = tile_layout(kFormat).has_halves() ? 2 : 1;
   constexpr int kParts = kTileVectors<V> / V::kVectors;
   unrolled<kParts>([&](auto part) __attribute__((always_inline)) {
@@ -227,6 +237,7 @@ void multiply_panel(const Panel& panel, const ActivationRun* x, std::size_t grou
       });
     });
     for (std::size_t g = 0; g < groups; ++g) {
+      if (part == 0) ahead.fetch(g);
       const ExpandedScales<V> scales{panel.scales.scale + kHalves * g, panel.scales.minimum + kHalves * g};
       multiply_group<V, kFormat>(acc, x, g, kColumn, scales, [&](auto i, auto v) __attribute__((always_inline)) {
         return V::load(panel.code[g][i] + 4 * (kColumn + v * V::kLanes));
@@ -274,15 +285,18 @@ void multiply_few_rows(const TileProduct& p) {
 
 template <typename V, WeightFormat kFormat>
 void multiply_strip(const TileProduct& p, std::size_t first_row, std::size_t rows, const std::byte* tile,
-                    float (&strip)[kStripRows][kTileColumns]) {
+                    const std::byte* next_tile, float (&strip)[kStripRows][kTileColumns]) {
   Panel panel;
   std::fill_n(strip[0], (rows + rows % 2) * kTileColumns, 0.0f);
   const ActivationRun* x = p.runs + first_row;
   for (std::size_t group = 0; group < p.groups; group += 8, x += p.rows) {
     const std::size_t count = std::min<std::size_t>(8, p.groups - group);
-    tile = unpack_panel<V, kFormat>(tile, count, panel);
+    const std::byte* const after = unpack_panel<V, kFormat>(tile, count, panel);
+    const PanelAhead ahead{group + 8 < p.groups ? after : next_tile, static_cast<std::size_t>(after - tile) / count};
+    tile = after;
     for_row_blocks<V::kPanelRows>(rows, [&](std::size_t first, std::size_t, auto block_rows) {
-      multiply_panel<V, panel_format(kFormat), block_rows>(panel, x + first, count, strip[first]);
+      multiply_panel<V, panel_format(kFormat), block_rows>(panel, x + first, count,
+                                                           first == 0 ? ahead : PanelAhead{nullptr, 0}, strip[first]);
     });
   }
 }
@@ -292,8 +306,10 @@ void multiply_many_rows(const TileProduct& p) {
   alignas(64) float strip[kStripRows][kTileColumns];
   for (std::size_t first = 0; first < p.rows; first += kStripRows) {
     const std::size_t rows = std::min(kStripRows, p.rows - first);
+    const std::byte* const after_tiles = first + rows < p.rows ? p.tiles : p.next;
     for (std::size_t t = 0; t < p.tile_count; ++t) {
-      multiply_strip<V, kFormat>(p, first, rows, p.tiles + t * p.tile_bytes, strip);
+      const std::byte* const tile = p.tiles + t * p.tile_bytes;
+      multiply_strip<V, kFormat>(p, first, rows, tile, t + 1 < p.tile_count ? tile + p.tile_bytes : after_tiles, strip);
       for (std::size_t r = 0; r < rows; ++r)
         store_columns<V>(strip[r], p.out + (first + r) * p.out_ld + t * kTileColumns, p.columns - t * kTileColumns);
     }
