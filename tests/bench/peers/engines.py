@@ -47,6 +47,9 @@ class Longshore:
     def can(self, _case):
         return True
 
+    def refusal(self, _model):
+        return None
+
     def measure(self, model, case):
         with tempfile.NamedTemporaryFile(suffix=".json") as out:
             output_of([self.program, "bench", model, "--prompt", PROMPT if case.test == "prefill" else 0, "--generate",
@@ -70,6 +73,9 @@ class LlamaCpp:
 
     def can(self, _case):
         return True
+
+    def refusal(self, _model):
+        return None
 
     def measure(self, model, case):
         if case.batch > 1:
@@ -100,6 +106,13 @@ class OpenVino:
 
     def can(self, case):
         return case.batch == 1 and (case.test == "decode" or case.depth == 0)
+
+    def refusal(self, model):
+        try:
+            output_of([sys.executable, "-c", "import sys, openvino_genai; openvino_genai.LLMPipeline(sys.argv[1], 'CPU')",
+                       model_file(model)])
+        except RuntimeError as error:
+            return str(error).strip().splitlines()[-1]
 
     def measure(self, model, case):
         told = output_of([sys.executable, __file__, model_file(model), case.test, case.depth])

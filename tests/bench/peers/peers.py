@@ -43,6 +43,15 @@ def cases_of(depths, batches):
     return cases + [engines.Case("decode", engines.BATCH_DEPTH, batch) for batch in batches]
 
 
+def able(contenders, model):
+    """Those that can load the model's file; says why the others cannot."""
+    reasons = {engine: engine.refusal(model) for engine in contenders}
+    for engine, reason in reasons.items():
+        if reason:
+            print(f"{model:20} not by {engine.name}: {reason}")
+    return [engine for engine in contenders if not reasons[engine]]
+
+
 def compare(model, case, contenders, rounds):
     """Tokens per second of each contender that can do the case, by name: one value a round."""
     values = {}
@@ -128,8 +137,9 @@ def main():
     print(f"{'tokens per second, medians':37} {'longshore':>10} {'llama.cpp':>10} {'openvino':>10} {'ratio':>6} {'ratio':>6}   lowest-highest")
     measurements = []
     for model in arguments.models:
+        competing = able(contenders, model)
         for case in cases_of(arguments.depth, arguments.batch):
-            values = compare(model, case, contenders, arguments.rounds)
+            values = compare(model, case, competing, arguments.rounds)
             print(row_of(model, case, values), flush=True)
             measurements += measurements_of(model, case, values)
     if arguments.json:
