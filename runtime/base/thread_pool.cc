@@ -15,9 +15,9 @@
 namespace longshore {
 namespace {
 
-// A waiter spins this long, then parks: a decode step has tens of regions of 25 us and more, and a machine of two
-// cores must not lose one of them to an idle spinner.
-constexpr std::chrono::microseconds kSpin{20};
+// A waiter spins, then offers its core to whoever is ready to run, then parks: a decode step has hundreds of regions some
+// 20 us apart, waking a parked thread takes as long as a short region, and nobody else's work may wait for a spinner.
+constexpr std::chrono::microseconds kSpin{20}, kYield{100};
 
 void relax() {
 #if defined(__x86_64__)
@@ -25,18 +25,28 @@ void relax() {
 #endif
 }
 
-// Waits until `value` differs from `old`.
-template <typename T>
-void wait_for_change(const std::atomic<T>& value, T old) {
-  const auto spin_until = std::chrono::steady_clock::now() + kSpin;
-  while (value.load(std::memory_order_acquire) == old) {
+// Waits until is_there(); parked on `changing`, which changes whenever it may have become true.
+template <typename T, typename Condition>
+void wait_until(const std::atomic<T>& changing, const Condition& is_there) {
+  const auto begin = std::chrono::steady_clock::now();
+  while (!is_there()) {
     for (int i = 0; i < 32; ++i) relax();
-    if (std::chrono::steady_clock::now() >= spin_until) {
-      value.wait(old, std::memory_order_acquire);
-      return;
+    const auto waited = std::chrono::steady_clock::now() - begin;
+    if (waited < kSpin) continue;
+    if (waited < kYield) {
+      std::this_thread::yield();
+      continue;
     }
+    const T before = changing.load(std::memory_order_acquire);
+    if (!is_there()) changing.wait(before, std::memory_order_acquire);
   }
 }
+
+// The gate: bits 0 to 30 count those inside, bit 31 says that it is open, the rest numbers the regions.
+constexpr std::uint64_t kOpen = std::uint64_t{1} << 31;
+constexpr std::uint64_t kRegion = std::uint64_t{1} << 32;
+std::uint64_t inside(std::uint64_t gate) { return gate & (kOpen - 1); }
+std::uint64_t region(std::uint64_t gate) { return gate / kRegion; }
 
 // The CPU that it was pinned to; -1 if it was not, which is slower, never wrong.
 int pin(pthread_t thread, const cpu_set_t& allowed, unsigned nth) {
@@ -112,40 +122,65 @@ void ThreadPool::leave_worker_cpus() const {
 
 ThreadPool::~ThreadPool() {
   stopping_.store(true);
-  region_.fetch_add(1, std::memory_order_release);
-  region_.notify_all();
+  gate_.fetch_add(kRegion, std::memory_order_release);
+  gate_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
 void ThreadPool::work(unsigned worker) {
   set_float_environment();
-  std::uint64_t seen = 0;
-  for (;;) {
-    wait_for_change(region_, seen);
-    seen = region_.load(std::memory_order_acquire);
-    if (stopping_.load()) return;
-    DCHECK(float_environment_is_exact());
-    (*task_)(worker);
-    if (unfinished_.fetch_sub(1, std::memory_order_acq_rel) == 1) unfinished_.notify_one();
+  for (std::uint64_t seen = 0;;) {
+    wait_until(gate_, [&] { return region(gate_.load(std::memory_order_acquire)) != seen; });
+    const bool is_open = enter(seen);
+    if (is_open) {
+      DCHECK(float_environment_is_exact());
+      (*task_)(worker);
+    }
+    leave();
+    if (!is_open && stopping_.load()) return;  // the last region never opens
   }
 }
 
-void ThreadPool::run(const std::function<void(unsigned)>& task) {
+// Whoever finds the gate closed has entered for a moment, too, and must leave. `seen`: the region that it came to.
+bool ThreadPool::enter(std::uint64_t& seen) {
+  const std::uint64_t gate = gate_.fetch_add(1, std::memory_order_acquire);
+  seen = region(gate);
+  return (gate & kOpen) != 0;
+}
+
+void ThreadPool::leave() {
+  const std::uint64_t left = gate_.fetch_sub(1, std::memory_order_release) - 1;
+  if (inside(left) != 0 || (left & kOpen) != 0) return;
+  emptied_.fetch_add(1, std::memory_order_release);
+  emptied_.notify_one();
+}
+
+void ThreadPool::share(const std::function<void(unsigned)>& task) {
   std::lock_guard turn(turn_);
   leave_worker_cpus();
   const std::uint32_t environment = set_float_environment();
   task_ = &task;
-  unfinished_.store(static_cast<unsigned>(workers_.size()), std::memory_order_relaxed);
   if (!workers_.empty()) {
-    region_.fetch_add(1, std::memory_order_release);
-    region_.notify_all();
+    gate_.fetch_add(kRegion + kOpen, std::memory_order_release);
+    gate_.notify_all();
   }
   task(0);
-  for (unsigned left = unfinished_.load(std::memory_order_acquire); left != 0;
-       left = unfinished_.load(std::memory_order_acquire))
-    wait_for_change(unfinished_, left);
+  if (!workers_.empty()) {
+    gate_.fetch_sub(kOpen, std::memory_order_relaxed);
+    wait_until(emptied_, [this] { return inside(gate_.load(std::memory_order_acquire)) == 0; });
+  }
   task_ = nullptr;
   restore_float_environment(environment);
+}
+
+void ThreadPool::run(const std::function<void(unsigned)>& task) {
+  std::atomic<unsigned> begun{0};
+  share([&](unsigned worker) {
+    begun.fetch_add(1);
+    task(worker);
+    if (worker == 0)  // which keeps the region open
+      while (begun.load() < threads()) std::this_thread::yield();
+  });
 }
 
 void ThreadPool::for_each(std::size_t count, std::size_t grain,
@@ -159,7 +194,7 @@ void ThreadPool::for_each(std::size_t count, std::size_t grain,
     return;
   }
   std::atomic<std::size_t> next{0};
-  run([&](unsigned worker) {
+  share([&](unsigned worker) {
     for (;;) {
       const std::size_t begin = next.fetch_add(grain, std::memory_order_relaxed);
       if (begin >= count) return;

@@ -103,7 +103,7 @@ void matmul_all(const MatrixKernels& kernels, ThreadPool& pool, std::span<const 
         << ", ld = " << target.ld;
   if (x.rows() == 0) return;
   SharedRange range(kernels, targets, x, pool.threads());
-  pool.run([&range](unsigned) { range.work(); });
+  pool.share([&range](unsigned) { range.work(); });
 }
 
 }  // namespace longshore::kernels

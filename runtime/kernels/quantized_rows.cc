@@ -40,8 +40,8 @@ void QuantizedRows::assign(const MatrixKernels& kernels, ThreadPool& pool, const
     restore_float_environment(environment);
     return;
   }
-  const std::size_t threads = pool.threads();
-  pool.run([&](unsigned worker) { quantize(rows * worker / threads, rows * (worker + 1) / threads); });
+  const std::size_t grain = (rows + 4 * pool.threads() - 1) / (4 * pool.threads());
+  pool.for_each(rows, grain, [&](std::size_t begin, std::size_t end, unsigned) { quantize(begin, end); });
 }
 
 }  // namespace longshore::kernels

@@ -24,6 +24,43 @@ TEST(ThreadPoolTest, CallsTheTaskOnceForEachWorker) {
   }
 }
 
+TEST(ThreadPoolTest, SharesWithThoseWhoComeInTime) {
+  const auto pool = ThreadPool::create(4);
+  for (int round = 0; round < 2000; ++round) {
+    std::atomic<int> next{0}, inside{0};
+    std::vector<std::atomic<int>> calls(4), done(50);
+    (*pool)->share([&](unsigned worker) {
+      ++inside;
+      ++calls[worker];
+      for (int i = next++; i < 50; i = next++) ++done[static_cast<std::size_t>(i)];
+      --inside;
+    });
+    EXPECT_EQ(inside, 0) << "somebody is still at it";
+    EXPECT_EQ(calls[0], 1);
+    for (const auto& count : calls) EXPECT_LE(count, 1);
+    for (const auto& count : done) EXPECT_EQ(count, 1);
+  }
+}
+
+TEST(ThreadPoolTest, WaitsForNobodyWhoComesLate) {
+  // More workers than cores, and nothing to do: most of them find the gate closed.
+  const auto pool = ThreadPool::create(64);
+  for (int round = 0; round < 500; ++round) {
+    int of_caller = 0;
+    (*pool)->share([&](unsigned worker) {
+      if (worker == 0) ++of_caller;
+    });
+    EXPECT_EQ(of_caller, 1);
+  }
+}
+
+TEST(ThreadPoolTest, EndsWhateverItsWorkersAreAt) {
+  for (int round = 0; round < 200; ++round) {
+    const auto pool = ThreadPool::create(8);
+    for (int region = 0; region < round % 4; ++region) (*pool)->share([](unsigned) {});
+  }
+}
+
 TEST(ThreadPoolTest, CoversARangeOnce) {
   const auto pool = ThreadPool::create(3);
   for (std::size_t count : {0u, 1u, 7u, 64u, 1001u}) {
