@@ -6,6 +6,7 @@
 
 #include "runtime/base/random.h"
 #include "runtime/blocks/block_pool.h"
+#include "runtime/blocks/block_table.h"
 #include "runtime/blocks/chain_hash.h"
 #include "runtime/plan/leaf.h"
 
@@ -62,6 +63,29 @@ std::vector<TokenId> leaf_of_tokens(TokenId first) {
   std::vector<TokenId> tokens(kLeafTokens);
   for (std::size_t t = 0; t < tokens.size(); ++t) tokens[t] = first + static_cast<TokenId>(t);
   return tokens;
+}
+
+TEST(BlockTableTest, KeepsWhatItHoldsWhileItGrows) {
+  constexpr std::uint32_t kLayers = 3, kHeads = 2, kLeaves = 37;
+  BlockTable table(kLayers, kHeads);
+  const auto block_of = [](std::uint32_t leaf, std::uint32_t layer, std::uint32_t head) {
+    return BlockId{(leaf * kLayers + layer) * kHeads + head};
+  };
+  for (std::uint32_t leaves = 1; leaves <= kLeaves; ++leaves) {
+    table.grow(leaves);
+    table.grow(leaves - 1);  // never shrinks
+    ASSERT_EQ(table.leaves(), leaves);
+    for (std::uint32_t layer = 0; layer < kLayers; ++layer)
+      for (std::uint32_t head = 0; head < kHeads; ++head) {
+        EXPECT_FALSE(table.at(leaves - 1, layer, head)) << "a new leaf holds nothing";
+        table.at(leaves - 1, layer, head) = block_of(leaves - 1, layer, head);
+      }
+  }
+  const BlockTable& all = table;
+  for (std::uint32_t leaf = 0; leaf < kLeaves; ++leaf)
+    for (std::uint32_t layer = 0; layer < kLayers; ++layer)
+      for (std::uint32_t head = 0; head < kHeads; ++head) EXPECT_EQ(all.at(leaf, layer, head), block_of(leaf, layer, head));
+  EXPECT_FALSE(all.at(kLeaves, 0, 0)) << "beyond the end";
 }
 
 TEST(ChainHashTest, EverythingThatDecidesTheBitsChangesTheName) {
