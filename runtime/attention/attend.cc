@@ -105,6 +105,14 @@ TreeRange required_range(const AttendShape& shape, std::uint32_t position) {
   return {std::min(first_leaf - 1, end), end};
 }
 
+std::uint32_t parts_of(const AttendShape& shape, std::size_t leaves, std::size_t runs, unsigned threads) {
+  constexpr std::size_t kPartBytesMin = 128 << 10, kPartsOfThread = 4;
+  if (threads == 1) return 1;
+  const std::size_t worth = leaves * shape.layout.block_bytes() / kPartBytesMin;
+  const std::size_t wanted = (kPartsOfThread * threads + runs - 1) / std::max<std::size_t>(1, runs);
+  return static_cast<std::uint32_t>(std::clamp<std::size_t>(std::min(worth, wanted), 1, kPartsMax));
+}
+
 void AttendScratch::reserve(const AttendShape& shape) {
   const std::uint32_t d = shape.layout.d;
   kernel_floats_.resize(std::max(kernel_floats_.size(), scratch_floats(d) + 16));
@@ -122,7 +130,8 @@ Result<void> attend_range(const AttentionKernels& kernels,
                           const Queries& queries,
                           std::span<const HeldLeaf> held,
                           NodeList& nodes,
-                          AttendScratch& scratch) {
+                          AttendScratch& scratch,
+                          const std::byte* next_block) {
   check_call(shape, queries);
   scratch.reserve(shape);
   const std::uint32_t rows = queries.tokens * shape.group;
@@ -136,9 +145,8 @@ Result<void> attend_range(const AttentionKernels& kernels,
     const RowTile tile = open_tile(shape, queries, begin, scratch);
     nodes.begin_rows(tile.begin, tile.count);
     for (std::size_t n = 0; n < seen.size(); ++n) {
-      const std::byte* next_block = n + 1 < seen.size() ? seen[n + 1].block : nullptr;
-      attend_tile(kernels, shape, queries, tile, seen[n], next_block, nodes.add_leaf(seen[n].leaf - 1),
-                  scratch);
+      attend_tile(kernels, shape, queries, tile, seen[n], n + 1 < seen.size() ? seen[n + 1].block : next_block,
+                  nodes.add_leaf(seen[n].leaf - 1), scratch);
       nodes.merge_siblings(kernels);
     }
     begin += tile.count;
@@ -184,6 +192,7 @@ Result<void> RowPartials::attend_local(const AttentionKernels& kernels,
     CHECK(newest >= 2) << "leaf 0 never is elsewhere";
     previous_elsewhere_ = NodeName{0, newest - 2};
   }
+  const HeldLeaf* here[kPieces] = {};
   for (std::uint32_t piece = 0; piece < kPieces; ++piece) {
     const std::uint32_t leaf = leaves[piece];
     // The first token sees furthest back, the last one furthest ahead.
@@ -195,11 +204,17 @@ Result<void> RowPartials::attend_local(const AttentionKernels& kernels,
     const std::uint32_t needed = std::min(kLeafTokens, last + 1 - leaf * kLeafTokens);
     const bool is_here = at != held.end() && at->leaf == leaf;
     if (!is_here || at->written < needed) return missing(leaf, needed, is_here ? at->written : 0);
+    here[piece] = &*at;
+  }
+  for (std::uint32_t piece = 0; piece < kPieces; ++piece) {
+    if (!has_piece_[piece]) continue;
+    const auto next = std::find_if(here + piece + 1, here + kPieces, [](const HeldLeaf* one) { return one != nullptr; });
+    const std::byte* next_block = next != here + kPieces ? (*next)->block : nullptr;
     pieces_[piece].resize(rows, shape.layout.d);
     const PartialSpan out = pieces_[piece].span();
     for (std::uint32_t begin = 0; begin < rows;) {
       const RowTile tile = open_tile(shape, queries, begin, scratch);
-      attend_tile(kernels, shape, queries, tile, *at, nullptr, rows_from(out, begin, shape.layout.d),
+      attend_tile(kernels, shape, queries, tile, *here[piece], next_block, rows_from(out, begin, shape.layout.d),
                   scratch);
       begin += tile.count;
     }

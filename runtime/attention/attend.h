@@ -62,16 +62,23 @@ class AttendScratch {
   std::vector<KeyRange> visible_;
 };
 
+// Into how many pieces to cut each of `runs` runs of at most `leaves` leaves that `threads` share: so many that all have
+// work until the end, none of less than some 10 us of reading. 1 to kPartsMax.
+constexpr std::uint32_t kPartsMax = 16;
+std::uint32_t parts_of(const AttendShape& shape, std::size_t leaves, std::size_t runs, unsigned threads);
+
 // What a holder runs: the nodes of the leaves of T that it holds and the rows see, as maximal aligned
 // subtrees. `held` is ascending by leaf; leaves outside required_range() (leaf 0, i-1 and i among them) are
 // passed over, so a piece of a list may be given to each of several threads (cut_aligned() says where to
-// cut). Errors: kDataLoss when a visible position of a held leaf was never written.
+// cut). `next_block` is what the thread will probably read next: the last leaf fetches its beginning. Errors: kDataLoss
+// when a visible position of a held leaf was never written.
 Result<void> attend_range(const AttentionKernels& kernels,
                           const AttendShape& shape,
                           const Queries& queries,
                           std::span<const HeldLeaf> held,
                           NodeList& nodes,
-                          AttendScratch& scratch);
+                          AttendScratch& scratch,
+                          const std::byte* next_block = nullptr);
 
 // What a holder runs that has leaf i-1 of the queries in the stead of the compute node: its partial alone, named as the
 // tree leaf behind required_range().

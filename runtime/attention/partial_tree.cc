@@ -22,12 +22,27 @@ void NodeList::begin_rows(std::uint32_t begin, std::uint32_t count) {
 }
 
 PartialSpan NodeList::add_leaf(std::uint32_t tree_leaf) {
-  CHECK(names_.empty() || tree_leaf >= names_.back().range().end)
-      << "tree leaf " << tree_leaf << " comes late";
-  names_.push_back({0, tree_leaf});
+  add({0, tree_leaf});
+  return pass_rows(names_.size() - 1);
+}
+
+void NodeList::add(NodeName name) {
+  CHECK(names_.empty() || name.range().begin >= names_.back().range().end)
+      << "tree leaf " << name.range().begin << " comes late";
+  names_.push_back(name);
   const std::size_t needed = names_.size() * partial_floats(rows_, d_);
   if (floats_.size() < needed) floats_.resize(needed);
-  return pass_rows(names_.size() - 1);
+}
+
+void NodeList::append(const AttentionKernels& kernels, const NodeList& right) {
+  CHECK(right.rows_ == rows_ && right.d_ == d_) << right.rows_ << " x " << right.d_ << " to " << rows_ << " x " << d_;
+  pass_begin_ = 0;
+  pass_count_ = rows_;
+  for (std::size_t i = 0; i < right.size(); ++i) {
+    add(right.names_[i]);
+    std::copy_n(right.slot(i), partial_floats(rows_, d_), slot(names_.size() - 1));
+    merge_siblings(kernels);
+  }
 }
 
 void NodeList::merge_siblings(const AttentionKernels& kernels) {

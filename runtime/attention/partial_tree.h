@@ -58,8 +58,12 @@ class NodeList {
   PartialSpan add_leaf(std::uint32_t tree_leaf);
   // Merges the last two nodes while they are siblings.
   void merge_siblings(const AttentionKernels& kernels);
+  // Puts the nodes of a list, all right of those here: what remains is as if one list had been given every leaf. Requires:
+  // the same rows and d; all passes of both done.
+  void append(const AttentionKernels& kernels, const NodeList& right);
 
  private:
+  void add(NodeName name);
   float* slot(std::size_t i) { return floats_.data() + i * partial_floats(rows_, d_); }
   const float* slot(std::size_t i) const { return floats_.data() + i * partial_floats(rows_, d_); }
   PartialSpan pass_rows(std::size_t i) { return rows_from(partial_in(slot(i), rows_, d_), pass_begin_, d_); }

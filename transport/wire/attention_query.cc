@@ -104,7 +104,10 @@ void AttentionQueryWriter::lay_out(transport::MessagePool& pool) {
   CHECK(ids_.layer < kLayersMax && ids_.group >= 1 && ids_.group <= kGroupMax && ids_.head_dim >= 1 &&
         ids_.head_dim <= kHeadDimMax)
       << "layer " << ids_.layer << " group " << ids_.group << " head_dim " << ids_.head_dim;
-  Writer writer(pool);
+  std::size_t rows = 0;
+  for (const Item& item : items_) rows += std::size_t{item.heads_end - item.heads_begin} * item.meta.tokens * ids_.group;
+  Writer writer(pool, items_.size() * (kItemBytes + kFloatAlignment) + kv_heads_.size() * sizeof(std::uint32_t) +
+                          rows * ids_.head_dim * sizeof(float) + kFloatAlignment);
   writer.put(ids_.group);
   writer.put(ids_.head_dim);
   writer.count(items_.size(), kItemsMax);

@@ -141,7 +141,10 @@ std::size_t AttentionReplyWriter::add_node(std::uint32_t kv_head, std::uint32_t 
 }
 
 void AttentionReplyWriter::lay_out(transport::MessagePool& pool) {
-  Writer writer(pool);
+  std::size_t rows = 0;
+  for (const NodeMeta& node : nodes_) rows += std::size_t{node.tokens} * ids_.group;
+  Writer writer(pool, items_.size() * kItemBytesMin + nodes_.size() * (kNodeBytes + kFloatAlignment) +
+                          rows * (ids_.head_dim + 2) * sizeof(float) + kFloatAlignment);
   writer.put(ids_.group);
   writer.put(ids_.head_dim);
   put_error(writer, std::nullopt);

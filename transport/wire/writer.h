@@ -17,7 +17,10 @@ namespace longshore::wire {
 // are CHECKed: a message that its reader would refuse is a programmer error of the sender.
 class Writer {
  public:
-  explicit Writer(transport::MessagePool& pool) : message_(pool.take(kFrameHeaderBytes)) {}
+  // `expected`: about how long the body will be, so that it need not grow on the way.
+  explicit Writer(transport::MessagePool& pool, std::size_t expected = 0) : message_(pool.take(kFrameHeaderBytes + expected)) {
+    message_.resize(kFrameHeaderBytes);
+  }
 
   template <typename T>
   requires std::is_arithmetic_v<T>

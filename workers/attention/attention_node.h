@@ -48,7 +48,7 @@ class AttentionNode final : public transport::Receiver {
   void run();
   // Thread-safe; `run` returns soon after.
   void stop();
-  // Delivers what has arrived, without waiting: for tests that drive several nodes on one thread.
+  // Delivers what has arrived and answers it, without waiting: instead of `run`, for a node that shares its thread.
   void progress();
 
   // What it holds now, over all sequences. Thread-safe.
@@ -71,10 +71,9 @@ class AttentionNode final : public transport::Receiver {
   struct Answer {  // of one item and head
     std::vector<attention::HeldLeaf> held;
     std::optional<attention::HeldLeaf> previous;  // the leaf before the rows' own, if it is asked for here
-    std::vector<attention::NodeList> nodes;       // [parts], and that of `previous`
-    std::vector<std::uint32_t> cuts;              // indices into held [parts + 1]
-    std::size_t parts() const { return cuts.size() - 1; }
-    std::size_t node_lists() const { return parts() + (previous ? 1 : 0); }
+    std::vector<std::uint32_t> cuts;              // indices into held, one more than parts in use
+    std::vector<attention::NodeList> parts;
+    attention::NodeList of_previous;
   };
 
   void on_message(transport::PeerId peer, transport::Message message) override;
@@ -92,6 +91,8 @@ class AttentionNode final : public transport::Receiver {
   std::optional<Error> check(const wire::AttentionQuery& query) const;
   std::optional<Error> find_leaves(transport::PeerId peer, const wire::AttentionQuery& query, std::size_t item);
   void attend(const wire::AttentionQuery& query, std::vector<std::optional<Error>>& errors);
+  Result<void> attend_unit(const wire::AttentionQuery& query, std::size_t unit, attention::AttendScratch& scratch);
+  const std::byte* first_block(std::size_t unit) const;
   transport::Message reply(const wire::AttentionQuery& query, const std::vector<std::optional<Error>>& errors);
   void send(transport::PeerId peer, transport::Message message);
   void publish();
@@ -108,6 +109,8 @@ class AttentionNode final : public transport::Receiver {
   std::list<Pull> pulls_;
   std::vector<attention::AttendScratch> scratch_;  // [threads]
   std::vector<std::vector<Answer>> answers_;       // [items][heads]
+  std::vector<Unit> units_;                        // of the query in hand
+  std::vector<std::optional<Error>> unit_errors_;
   std::atomic<bool> stopping_{false};
   mutable std::mutex holding_mutex_;
   Holding holding_;  // guarded by holding_mutex_

@@ -8,12 +8,6 @@
 #include "workers/attention/attention_node.h"
 
 namespace longshore::attention_node {
-namespace {
-
-constexpr std::size_t kLeavesPerPart = 8;  // worth a task of their own
-constexpr std::size_t kPartsMax = 16;
-
-}  // namespace
 
 void AttentionNode::on_query(transport::PeerId peer, std::span<const std::byte> frame) {
   const SystemClock clock;
@@ -81,45 +75,49 @@ std::optional<Error> AttentionNode::find_leaves(transport::PeerId peer, const wi
 void AttentionNode::attend(const wire::AttentionQuery& query, std::vector<std::optional<Error>>& errors) {
   std::size_t heads = 0;
   for (const wire::QueryItem& item : query.items) heads += item.kv_heads.size();
-  const std::size_t wanted = pool_.threads() == 1 ? 1 : (4 * pool_.threads() + heads - 1) / std::max<std::size_t>(1, heads);
-
-  std::vector<Unit> units;
+  const attention::AttendShape shape{store_.layout(), model_.group, 0, model_.softcap};
+  units_.clear();
   for (std::size_t i = 0; i < query.items.size(); ++i) {
     if (errors[i]) continue;
     for (std::size_t h = 0; h < query.items[i].kv_heads.size(); ++h) {
       Answer& answer = answers_[i][h];
-      const std::size_t parts =
-          std::clamp<std::size_t>(answer.held.size() / kLeavesPerPart, 1, std::min(kPartsMax, wanted));
-      answer.cuts.resize(parts + 1);
+      answer.cuts.resize(attention::parts_of(shape, answer.held.size(), heads, pool_.threads()) + 1);
       attention::cut_aligned({0, static_cast<std::uint32_t>(answer.held.size())}, answer.cuts);
-      answer.nodes.resize(std::max(answer.nodes.size(), answer.node_lists()));
-      for (std::size_t part = 0; part < answer.node_lists(); ++part) units.push_back({i, h, part});
+      answer.parts.resize(std::max(answer.parts.size(), answer.cuts.size() - 1));
+      for (std::size_t part = 0; part + 1 < answer.cuts.size(); ++part) units_.push_back({i, h, part});
     }
   }
+  unit_errors_.assign(units_.size(), std::nullopt);
+  pool_.for_each(units_.size(), 1, [&](std::size_t begin, std::size_t end, unsigned worker) {
+    for (std::size_t u = begin; u < end; ++u)
+      if (const Result<void> attended = attend_unit(query, u, scratch_[worker]); !attended)
+        unit_errors_[u] = attended.error();
+  });
+  for (std::size_t u = 0; u < units_.size(); ++u)
+    if (unit_errors_[u]) errors[units_[u].item] = unit_errors_[u];
+}
 
+Result<void> AttentionNode::attend_unit(const wire::AttentionQuery& query, std::size_t u,
+                                        attention::AttendScratch& scratch) {
+  const Unit& unit = units_[u];
+  const wire::QueryItem& item = query.items[unit.item];
+  Answer& answer = answers_[unit.item][unit.head];
   const attention::AttendShape shape{store_.layout(), model_.group, 0, model_.softcap};
   const std::size_t head_width = std::size_t{model_.group} * model_.head_dim;
-  std::vector<std::optional<Error>> unit_errors(units.size());
-  pool_.for_each(units.size(), 1, [&](std::size_t begin, std::size_t end, unsigned worker) {
-    for (std::size_t u = begin; u < end; ++u) {
-      const wire::QueryItem& item = query.items[units[u].item];
-      Answer& answer = answers_[units[u].item][units[u].head];
-      const attention::Queries rows{item.q.data() + units[u].head * item.tokens * head_width, head_width, item.position,
-                                    item.tokens};
-      if (units[u].part == answer.parts()) {
-        attention::attend_previous(kernels_, shape, rows, *answer.previous, answer.nodes[units[u].part], scratch_[worker]);
-        continue;
-      }
-      const std::size_t first = answer.cuts[units[u].part], last = answer.cuts[units[u].part + 1];
-      attention::NodeList& nodes = answer.nodes[units[u].part];
-      nodes.reset(item.tokens * model_.group, model_.head_dim);
-      const Result<void> attended = attention::attend_range(
-          kernels_, shape, rows, std::span(answer.held).subspan(first, last - first), nodes, scratch_[worker]);
-      if (!attended) unit_errors[u] = attended.error();
-    }
-  });
-  for (std::size_t u = 0; u < units.size(); ++u)
-    if (unit_errors[u]) errors[units[u].item] = unit_errors[u];
+  const attention::Queries rows{item.q.data() + unit.head * item.tokens * head_width, head_width, item.position, item.tokens};
+  if (unit.part == 0 && answer.previous)
+    attention::attend_previous(kernels_, shape, rows, *answer.previous, answer.of_previous, scratch);
+  const std::size_t first = answer.cuts[unit.part], last = answer.cuts[unit.part + 1];
+  return attention::attend_range(kernels_, shape, rows, std::span(answer.held).subspan(first, last - first),
+                                 answer.parts[unit.part], scratch, first_block(u + pool_.threads()));
+}
+
+// Of the piece that a thread probably takes next.
+const std::byte* AttentionNode::first_block(std::size_t u) const {
+  if (u >= units_.size()) return nullptr;
+  const Answer& answer = answers_[units_[u].item][units_[u].head];
+  const std::size_t first = answer.cuts[units_[u].part];
+  return first < answer.held.size() ? answer.held[first].block : nullptr;
 }
 
 transport::Message AttentionNode::reply(const wire::AttentionQuery& query,
@@ -136,13 +134,16 @@ transport::Message AttentionNode::reply(const wire::AttentionQuery& query,
     }
     writer.add_item(item.sequence, item.epoch, item.tokens);
     for (std::size_t h = 0; h < item.kv_heads.size(); ++h) {
-      const Answer& answer = answers_[i][h];
-      for (std::size_t part = 0; part < answer.node_lists(); ++part)
-        for (std::size_t n = 0; n < answer.nodes[part].size(); ++n) {
-          sources.push_back(answer.nodes[part][n]);
-          rows.push_back(item.tokens * model_.group);
-          writer.add_node(item.kv_heads[h], sources.back().name.level, sources.back().name.index);
-        }
+      Answer& answer = answers_[i][h];
+      attention::NodeList& nodes = answer.parts.front();
+      for (std::size_t part = 1; part + 1 < answer.cuts.size(); ++part) nodes.append(kernels_, answer.parts[part]);
+      const auto add = [&](const attention::TreeNode& node) {
+        sources.push_back(node);
+        rows.push_back(item.tokens * model_.group);
+        writer.add_node(item.kv_heads[h], node.name.level, node.name.index);
+      };
+      for (std::size_t n = 0; n < nodes.size(); ++n) add(nodes[n]);
+      if (answer.previous) add(answer.of_previous[0]);
     }
   }
   writer.lay_out(transport_.messages());

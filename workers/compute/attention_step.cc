@@ -10,9 +10,6 @@
 namespace longshore::compute {
 namespace {
 
-// Leaves of T that are worth a task of their own: about 50 us of reading at d = 128.
-constexpr std::uint32_t kLeavesPerPart = 8;
-constexpr std::uint32_t kPartsMax = 16;
 // Values of K and V that are worth waking a thread for.
 constexpr std::size_t kAppendGrainValues = 8 * 1024;
 
@@ -58,9 +55,7 @@ void AttentionStep::begin(StepId step, std::vector<AttendedGroup> groups) {
   for (const AttendedGroup& group : groups_)
     leaves_longest = std::max(leaves_longest, leaf_of(group.rows.position) + 1 - group.remote_end);
   const std::size_t tasks = std::max<std::size_t>(1, groups_.size() * config_.kv_heads);
-  const std::size_t wanted = pool_.threads() == 1 ? 1 : (4 * pool_.threads() + tasks - 1) / tasks;
-  parts_ = std::clamp<std::uint32_t>(leaves_longest / kLeavesPerPart, 1,
-                                     std::min<std::uint32_t>(kPartsMax, static_cast<std::uint32_t>(wanted)));
+  parts_ = attention::parts_of(shape(0), leaves_longest, tasks, pool_.threads());
 
   units_.clear();
   for (std::uint32_t g = 0; g < groups_.size(); ++g)
@@ -184,7 +179,7 @@ void AttentionStep::run_unit(std::uint32_t layer, const Unit& unit, model::Activ
 
   // Part 0 takes the hot leaves and the first piece of T, the others a piece each.
   std::span<const attention::HeldLeaf> held = worker.held;
-  std::array<std::uint32_t, kPartsMax + 1> cuts{};
+  std::array<std::uint32_t, attention::kPartsMax + 1> cuts{};
   const attention::TreeRange range = attention::required_range(of_layer, position);
   attention::TreeRange local = range;
   if (config_.window[layer] == 0) local.begin = std::max(local.begin, group.remote_end - 1);

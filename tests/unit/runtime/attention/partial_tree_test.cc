@@ -97,6 +97,25 @@ TEST_F(PartialTreeTest, AHolderKeepsTheMaximalAlignedSubtrees) {
   for (std::size_t n = 0; n < expected.size(); ++n) EXPECT_EQ(list[n].name, expected[n]);
 }
 
+TEST_F(PartialTreeTest, ListsThatFollowOneAnotherAreAsOneList) {
+  for (std::uint32_t first_cut = 3; first_cut <= 14; ++first_cut)
+    for (std::uint32_t second_cut = first_cut; second_cut <= 14; ++second_cut) {
+      NodeList whole, joined, middle, last;
+      for (NodeList* list : {&whole, &joined, &middle, &last}) list->reset(kRows, kD);
+      for (std::uint32_t leaf = 3; leaf < 14; ++leaf) {
+        put_leaf(kernels_, whole, leaf);
+        put_leaf(kernels_, leaf < first_cut ? joined : leaf < second_cut ? middle : last, leaf);
+      }
+      joined.append(kernels_, middle);
+      joined.append(kernels_, last);
+      ASSERT_EQ(joined.size(), whole.size()) << first_cut << " " << second_cut;
+      for (std::size_t n = 0; n < whole.size(); ++n) {
+        EXPECT_EQ(joined[n].name, whole[n].name);
+        EXPECT_TRUE(same_bits(floats_of(joined[n].partial), floats_of(whole[n].partial)));
+      }
+    }
+}
+
 TEST_F(PartialTreeTest, RowsMayBeDoneInPasses) {
   NodeList whole, passes;
   whole.reset(kRows, kD);
