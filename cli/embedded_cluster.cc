@@ -57,9 +57,7 @@ Result<std::unique_ptr<EmbeddedCluster>> EmbeddedCluster::create(const LoadedMod
 }
 
 EmbeddedCluster::~EmbeddedCluster() {
-  compute_.reset();
-  for (auto& node : attention_) node->stop();
-  for (std::thread& thread : threads_) thread.join();
+  compute_.reset();  // it calls upon the others
 }
 
 Result<void> EmbeddedCluster::make_stores() {
@@ -110,6 +108,10 @@ Result<void> EmbeddedCluster::make_nodes() {
       compute::ComputeNode::create(*model_.decoder, *stores_.front(), digest, own, options, metrics_, clock_);
   if (!compute) return compute.error();
   compute_ = std::move(*compute);
+  if (own != nullptr)
+    compute_->share_thread([this] {
+      for (auto& node : attention_) node->progress();
+    });
 
   NodeDescriptor self;
   self.role = NodeRole::kCompute;
@@ -129,7 +131,6 @@ Result<void> EmbeddedCluster::make_nodes() {
     node.address = transports_.back()->address();
     attention_.push_back(std::make_unique<attention_node::AttentionNode>(
         node.name, node.id, served_model(model_), isa, *model_.pool, store, *transports_.back(), metrics_));
-    threads_.emplace_back([served = attention_.back().get()] { served->run(); });
     if (Result<void> met = compute_->connect(node); !met) return met;
     nodes_.push_back(std::move(node));
   }
@@ -172,6 +173,13 @@ Result<void> EmbeddedCluster::measure() {
 Result<void> EmbeddedCluster::measure_again() {
   if (Result<void> links = compute_->measure_links(); !links) return links;
   return measure();
+}
+
+void EmbeddedCluster::settle() {
+  constexpr std::chrono::milliseconds kLimit{10};
+  const TimePoint end = clock_.now() + kLimit;
+  do compute_->poll();
+  while (compute_->open_offers() > 0 && clock_.now() < end);
 }
 
 Result<void> EmbeddedCluster::make_plan() {

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "cli/loaded_model.h"
@@ -36,8 +35,9 @@ struct ClusterOptions {
 
 // One compute node and any number of attention nodes in this process: what `serve`, `bench` and the tools run on. With
 // the in-process transport all nodes share one store and nothing is copied; over UCX each has its own.
-// Attention nodes have a thread each and share the model's pool with the compute node. With attention nodes, what the cores and
-// the links can do is measured once at the start; all nodes share the cores and so the measurement.
+// Attention nodes share the compute node's thread and pool: they work whenever it would wait, so that no thread takes a core
+// from another. With attention nodes, what the cores and the links can do is measured once at the start; all nodes share the
+// cores and so the measurement.
 class EmbeddedCluster {
  public:
   // `model`, `metrics` and `clock` outlive it. Errors: KV memory that cannot be had or holds no leaf, transports that do
@@ -62,6 +62,8 @@ class EmbeddedCluster {
   // Measures anew what `create` measured, between two steps and beside the sequences that run: for predictions that are to
   // hold now. The plan stays. Needs room for a leaf of one sequence. Errors: those of the probes.
   Result<void> measure_again();
+  // Lets the nodes take in what is under way between them: nobody does between steps. Ends after some milliseconds.
+  void settle();
   // Whole-model leaves that fit over all nodes.
   std::uint64_t kv_leaf_capacity() const;
 
@@ -84,7 +86,6 @@ class EmbeddedCluster {
   std::vector<std::unique_ptr<kv::KvStore>> stores_;  // one shared, or one for each node: compute, then attention
   std::vector<std::unique_ptr<transport::Transport>> transports_;
   std::vector<std::unique_ptr<attention_node::AttentionNode>> attention_;
-  std::vector<std::thread> threads_;
   std::unique_ptr<compute::ComputeNode> compute_;
   std::vector<NodeDescriptor> nodes_;
   placement::PlanReport report_;

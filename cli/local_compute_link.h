@@ -23,6 +23,7 @@ class LocalComputeLink final : public service::ComputeLink {
   Result<StepOutcome> wait(std::chrono::milliseconds) override {
     if (!batch_) return make_error(ErrorCode::kInternal, "no step was submitted");
     StepOutcome outcome = cluster_.compute().execute(*std::exchange(batch_, std::nullopt));
+    if (outcome.entries.empty()) cluster_.settle();  // the next step may be long in coming
     metrics_.observe(cluster_.compute());
     return outcome;
   }

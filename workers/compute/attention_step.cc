@@ -114,7 +114,7 @@ void AttentionStep::send_queries(std::uint32_t layer, model::Activations& a) {
     holders_->send_query(node, asked.ask, writer.finish());
     asked_.push_back(std::move(asked));
   }
-  holders_->poll();  // lets the transport start what it could not send at once
+  holders_->progress();  // lets the transport start what it could not send at once
   a.stages.lap(model::Stage::kSend);
 }
 

@@ -307,7 +307,7 @@ bool ComputeNode::make_room(Running& running, std::uint32_t first, std::uint32_t
     }
     if (blocks_.reserve(running.state, first, end)) return true;
     if (push_->open_offers() == 0 || clock_.now() >= deadline) return false;
-    holders_->transport().wait(std::chrono::milliseconds(10));
+    holders_->wait(std::chrono::milliseconds(10));
   }
 }
 

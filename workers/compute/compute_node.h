@@ -50,6 +50,9 @@ class ComputeNode {
                                                      const Clock& clock);
   ~ComputeNode();
 
+  // Attention nodes of this process that have no thread of their own: see Holders::share_thread. Requires: a transport.
+  void share_thread(std::function<void()> turn) { holders_->share_thread(std::move(turn)); }
+
   // Meets an attention node that plans may name from here on, waits for it, and measures the link to it (some 10 ms).
   // Errors: those of Holders::connect and measure_link.
   Result<void> connect(const NodeDescriptor& node);

@@ -34,12 +34,18 @@ Result<void> Holders::connect(const NodeDescriptor& node, std::chrono::milliseco
       if (error) return *error;
       return {};
     }
-    transport_.wait(std::min<Duration>(deadline, std::chrono::milliseconds(100)));
+    wait(std::min<Duration>(deadline, std::chrono::milliseconds(100)));
   }
 }
 
+void Holders::wait(Duration limit) {
+  if (turn_) turn_();
+  else transport_.wait(limit);
+}
+
 void Holders::poll() {
-  transport_.progress(*this);
+  if (turn_) turn_();
+  progress();
   const TimePoint now = clock_.now();
   std::vector<NodeId> late;
   for (const auto& [node, meeting] : meetings_)
@@ -114,12 +120,12 @@ void Holders::send(NodeId node, transport::Message message) {
 
 void Holders::wait_for_replies(std::span<const std::uint64_t> asks, TimePoint deadline) {
   for (;;) {
-    transport_.progress(*this);
+    progress();
     const auto is_over = [&](std::uint64_t ask) { return questions_.at(ask).over; };
     if (std::all_of(asks.begin(), asks.end(), is_over)) return;
     const TimePoint now = clock_.now();
     if (now >= deadline) break;
-    transport_.wait(std::min<Duration>(deadline - now, std::chrono::milliseconds(100)));
+    wait(std::min<Duration>(deadline - now, std::chrono::milliseconds(100)));
   }
   for (std::uint64_t ask : asks) {
     const Question& question = questions_.at(ask);

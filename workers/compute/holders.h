@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -32,6 +33,10 @@ class Holders final : public transport::Receiver {
   };
 
   Holders(transport::Transport& transport, const wire::Hello& hello, Metrics& metrics, const Clock& clock);
+
+  // From here on attention nodes that have no thread of their own take this one's time: `turn` lets each take in what has
+  // arrived for it, whenever this node would wait.
+  void share_thread(std::function<void()> turn) { turn_ = std::move(turn); }
 
   // Begins to meet an attention node that it does not know; take_met tells how that ended. Nothing is waited for: steps go on meanwhile.
   // Errors: those of Transport::connect.
@@ -67,8 +72,13 @@ class Holders final : public transport::Receiver {
   // The answer to a question, once; nothing if its node was lost first.
   std::optional<transport::Message> take_reply(std::uint64_t ask);
 
-  // Delivers what has arrived, and ends meetings whose time is over, without waiting.
+  // Delivers what has arrived, without waiting.
+  void progress() { transport_.progress(*this); }
+  // Likewise, after a turn for those who share the thread, and ends meetings whose time is over.
   void poll();
+  // Waits until something has arrived, at most `limit`. Nodes that share the thread use the time, and then it may return
+  // with nothing there, before the limit or after it.
+  void wait(Duration limit);
   // An attention node agreed, or why not: kFailedPrecondition (another model, numerics or layout; named), kUnavailable
   // (it broke off), kDeadlineExceeded (silence).
   struct Met {
@@ -105,6 +115,7 @@ class Holders final : public transport::Receiver {
   transport::Transport& transport_;
   wire::Hello hello_;
   const Clock& clock_;
+  std::function<void()> turn_;  // of the nodes that share this thread; null where there are none
   transport::LinkMetrics metrics_;
   std::uint64_t last_ask_ = 0;
   std::map<NodeId, transport::PeerId> peers_;

@@ -37,7 +37,7 @@ transport::Message question(std::uint64_t ask, std::uint32_t tokens, const LinkP
 // Seconds from sending the question to having its answer.
 Result<double> round_trip(Holders& holders, NodeId node, std::uint32_t tokens, const LinkProbeShape& shape,
                           const Clock& clock, TimePoint deadline) {
-  holders.transport().wait(kPause);
+  holders.wait(kPause);
   const std::uint64_t ask = holders.next_ask();
   transport::Message message = question(ask, tokens, shape, holders.transport().messages());
   const TimePoint start = clock.now();

@@ -7,69 +7,16 @@ token; it is printed beside the median of the same phase, and the streams' rate 
 turn is printed beside a prompt as long as what it has to compute (its own tokens and at most a leaf of 128), on the same server.
 """
 import argparse
-import http.client
 import json
-import random
-import socket
 import statistics
-import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+from server import ROOT, prompt_of, report, serve
+
 LEAF = 128
-STARTS_WITHIN = 300  # seconds; a model that was never loaded is converted first
-
-
-class Server:
-    def __init__(self, program, model, flags):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.process = subprocess.Popen([str(program), "serve", model, "--port", str(self.port), *flags],
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        too_late = threading.Timer(STARTS_WITHIN, self.process.kill)
-        too_late.start()
-        for line in self.process.stdout:
-            if line.startswith("ready"):
-                too_late.cancel()
-                break
-        else:
-            sys.exit(f"serving.py: {program} serve {model} ended before it was ready; run it to see why")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait()
-
-    def stream(self, body, on_token=lambda: None):
-        """Sends the completion; seconds until the first token, its token ids, and usage. on_token is called at each."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port)
-        began, first, ids, usage = time.monotonic(), None, [], None
-        connection.request("POST", "/v1/completions", json.dumps({
-            "temperature": 0, "ignore_eos": True, "stream": True, "return_token_ids": True,
-            "stream_options": {"include_usage": True}, **body}), {"Content-Type": "application/json"})
-        reply = connection.getresponse()
-        if reply.status != 200:
-            sys.exit(f"serving.py: the server answered {reply.status}: {reply.read().decode()}")
-        for line in reply:
-            if not line.startswith(b"data: {"):
-                continue
-            event = json.loads(line[len(b"data: "):])
-            if "error" in event:
-                sys.exit(f"serving.py: the server answered {event['error']}")
-            usage = event.get("usage") or usage
-            for choice in event.get("choices", []):
-                if choice.get("token_ids"):
-                    first = first or time.monotonic() - began
-                    ids += choice["token_ids"]
-                    on_token()
-        connection.close()
-        return first, ids, usage
 
 
 class Streams:
@@ -88,12 +35,6 @@ class Streams:
         within = [[t for t in times if begin <= t <= end] for times in self.times]
         gaps = [b - a for times in within for a, b in zip(times, times[1:])]
         return gaps, sum(map(len, within)) / (end - begin)
-
-
-def prompt_of(tokens, seed):
-    """Token ids that no other prompt begins with: a cached prefix would spare their computation."""
-    draw = random.Random(seed)
-    return [draw.randrange(1000, 20000) for _ in range(tokens)]
 
 
 def measure_streams(server, arguments):
@@ -115,11 +56,6 @@ def measure_streams(server, arguments):
     if not all(times[-1] > begin + arguments.seconds for times in streams.times):
         sys.exit("serving.py: a stream ended before the measurement; give them more --stream-tokens")
     return alone, beside, waits
-
-
-def report(name, value, unit, limit, parameters, text):
-    print(f"{name:28} {value:9.2f} {unit:6} {text}", flush=True)
-    return {"name": name, "value": value, "unit": unit, "limit": limit, "parameters": parameters}
 
 
 def measure(server, arguments):
@@ -164,7 +100,7 @@ def main():
     parser.add_argument("--serve", nargs=argparse.REMAINDER, default=[], help="flags for longshore serve; the last option")
     parser.add_argument("--json", type=Path, help="write the figures there, as docs/benchmarks.md describes")
     arguments = parser.parse_args()
-    with Server(arguments.program, arguments.model, ["--max-sequences", str(2 * arguments.streams), *arguments.serve]) as server:
+    with serve(arguments.program, arguments.model, "--max-sequences", 2 * arguments.streams, *arguments.serve) as server:
         measurements = [*measure_second_turn(server, arguments), *measure(server, arguments)]
     if arguments.json:
         arguments.json.write_text(json.dumps(measurements, indent=1) + "\n")

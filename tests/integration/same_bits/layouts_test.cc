@@ -3,11 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
 #include <iostream>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "runtime/base/check.h"
@@ -102,9 +100,7 @@ TEST_P(LayoutTest, GivesTheBitsOfOneProcess) {
                   .value(),
               0)
         << "node " << node.value;
-  // Holders take the release in on their own threads.
-  for (int wait = 0; wait < 500 && cluster->store().used() > 0; ++wait)
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  cluster->settle();
   EXPECT_EQ(cluster->store().used(), 0u) << "blocks were not given back";
 }
 
@@ -159,8 +155,7 @@ TEST(PrefixTest, ASequenceThatBeginsWithAnothersLeavesIsTheOneThatComputedThem) 
     if (one.layout.nodes > 0 && one.behind == 300) {
       EXPECT_EQ(run.remote_prefix, one.leaves - 1) << "some of it was here";
     }
-    for (int wait = 0; wait < 500 && cluster->store().used() > 0; ++wait)
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    cluster->settle();
     EXPECT_EQ(cluster->store().used(), 0u) << "blocks were not given back";
   }
 }

@@ -76,6 +76,16 @@ TEST_F(HoldersTest, MeetsANodeWithoutWaitingForIt) {
   EXPECT_EQ(holders_.name(NodeId{7}), "attention-7");
 }
 
+TEST_F(HoldersTest, ANodeWithoutAThreadAnswersWhileItIsWaitedFor) {
+  int turns = 0;
+  holders_.share_thread([&] {
+    if (++turns == 3) stranger_.answer();
+  });
+  ASSERT_TRUE(holders_.connect(descriptor(), milliseconds(100)).has_value());
+  EXPECT_TRUE(holders_.is_connected(NodeId{7}));
+  EXPECT_GE(turns, 3);
+}
+
 TEST_F(HoldersTest, GivesUpOneThatStaysSilent) {
   ASSERT_TRUE(holders_.meet(descriptor(), milliseconds(100)).has_value());
   clock_.advance(milliseconds(99));
