@@ -24,6 +24,18 @@ AttendShape shape_of(Dtype type, std::uint32_t group, std::uint32_t window = 0, 
   return {.layout = {type, 32}, .group = group, .window = window, .softcap = softcap};
 }
 
+TEST_F(AttendTest, CutsRunsOnlyWherePiecesAreWorthIt) {
+  const AttendShape small{.layout = {Dtype::kF16, 64}}, large{.layout = {Dtype::kF16, 256}};  // leaves of 32 and 128 KiB
+  EXPECT_EQ(parts_of(small, 1000, 1, 1), 1u) << "nobody to share with";
+  EXPECT_EQ(parts_of(small, 0, 1, 2), 1u);
+  EXPECT_EQ(parts_of(small, 3, 1, 2), 1u);
+  EXPECT_EQ(parts_of(small, 14, 1, 2), 3u);
+  EXPECT_EQ(parts_of(large, 14, 1, 2), 8u) << "four pieces a thread are enough";
+  EXPECT_EQ(parts_of(large, 14, 3, 2), 3u) << "runs are pieces, too";
+  EXPECT_EQ(parts_of(large, 1000, 100, 2), 1u);
+  EXPECT_EQ(parts_of(large, 1000, 1, 256), kPartsMax);
+}
+
 TEST_F(AttendTest, AgreesWithTheReference) {
   for (const AttendShape& shape :
        {shape_of(Dtype::kF16, 3), shape_of(Dtype::kQ8_0, 1, 200), shape_of(Dtype::kBF16, 2, 1),
