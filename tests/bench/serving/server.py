@@ -30,6 +30,7 @@ class Server:
             too_late = threading.Timer(STARTS_WITHIN, self.processes[-1].kill)
             too_late.start()
             if not any(line.startswith("ready") for line in self.processes[-1].stdout):
+                self.__exit__()
                 sys.exit(f"{program} {' '.join(map(str, command))} ended before it was ready; run it to see why")
             too_late.cancel()
 
@@ -42,10 +43,17 @@ class Server:
         for process in self.processes:
             process.wait()
 
-    def is_ready(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port)
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
+    def wait_until_ready(self):
+        """Until /readyz says so: a scheduler is up before its nodes are."""
+        end = time.monotonic() + STARTS_WITHIN
+        while time.monotonic() < end:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port)
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == 200:
+                return self
+            time.sleep(0.1)
+        self.__exit__()
+        sys.exit(f"/readyz did not answer 200 within {STARTS_WITHIN} s")
 
     def stream(self, body, on_token=lambda: None):
         """Sends the completion; seconds until the first token, its token ids, and usage. on_token is called at each."""

@@ -7,6 +7,7 @@ prompt of --depth tokens, of the same model in several arrangements, alternately
 same cores. The tokens must be the same in all of them, or nothing is printed but that.
 """
 import argparse
+import contextlib
 import json
 import statistics
 import sys
@@ -21,12 +22,9 @@ KV = "2GiB"
 def processes(program, model):
     port, control = free_port(), free_port()
     at = f"127.0.0.1:{control}"
-    server = Server(program, port, ["scheduler", model, "--port", port, "--control-port", control],
-                    ["attention", "--scheduler", at, "--memory", KV],
-                    ["compute", model, "--scheduler", at, "--kv-memory", KV])
-    while not server.is_ready():
-        time.sleep(0.1)
-    return server
+    return Server(program, port, ["scheduler", model, "--port", port, "--control-port", control],
+                  ["attention", "--scheduler", at, "--memory", KV],
+                  ["compute", model, "--scheduler", at, "--kv-memory", KV]).wait_until_ready()
 
 
 ARRANGEMENTS = {
@@ -57,9 +55,9 @@ def main():
     parser.add_argument("--json", type=Path, help="write the figures there, as docs/benchmarks.md describes")
     arguments = parser.parse_args()
     servers, gaps, expected, measurements = {}, {}, None, []
-    try:
+    with contextlib.ExitStack() as running:
         for name in arguments.arrangements:
-            servers[name] = ARRANGEMENTS[name](arguments.program, arguments.model)
+            servers[name] = running.enter_context(ARRANGEMENTS[name](arguments.program, arguments.model))
         for round_ in range(arguments.rounds + 1):  # the first one computes the prompt, the others find it in the prefix cache
             for name, server in servers.items():
                 ids, gap = stream(server, arguments)
@@ -68,9 +66,6 @@ def main():
                     sys.exit(f"{name} wrote other tokens than {arguments.arrangements[0]}")
                 if round_ > 0:
                     gaps.setdefault(name, []).append(gap)
-    finally:
-        for server in servers.values():
-            server.__exit__()
     base = gaps[arguments.arrangements[0]]
     for name, of_rounds in gaps.items():
         ratios = [first / own for first, own in zip(base, of_rounds)]
