@@ -5,6 +5,8 @@
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <exception>
 #include <utility>
@@ -47,6 +49,10 @@ void TaskGroup::ended(Tasks::iterator task, std::exception_ptr failure) {
   if (failure) {
     try {
       std::rethrow_exception(failure);
+    } catch (const boost::system::system_error& e) {
+      // What a task says that was cancelled before it began.
+      if (e.code() != asio::error::operation_aborted)
+        log::error("task failed group={} error=\"{}\"", name_, e.what());
     } catch (const std::exception& e) {
       log::error("task failed group={} error=\"{}\"", name_, e.what());
     } catch (...) {

@@ -187,13 +187,16 @@ Result<Response> HttpClient::stream(const Request& request, const OnBytes& on_by
   return state_->run(request, &on_bytes);
 }
 
-void HttpClient::cancel() {
+bool HttpClient::cancel() {
   // What was meant for one request must not end the next: a posted action waits for whoever runs the loop.
   const std::uint64_t current = state_->requests;
-  if (current % 2 == 0) return;
+  if (current % 2 == 0) return false;
   asio::post(state_->io, [state = state_.get(), current] {
-    if (state->requests == current) state->running->cancel();
+    if (state->requests != current || state->running->running() == 0) return;
+    state->outcome = make_error(ErrorCode::kCancelled, "the request to ", state->peer(), " was cancelled");
+    state->running->cancel();  // an exchange that had begun says where
   });
+  return true;
 }
 
 }  // namespace longshore::http

@@ -43,8 +43,8 @@ class HttpClient {
   using OnBytes = std::function<bool(std::string_view)>;
   Result<Response> stream(const Request& request, const OnBytes& on_bytes);
 
-  // Ends the request in progress, if there is one, with kCancelled.
-  void cancel();
+  // Ends the request in progress with kCancelled, if there is one; whether there was.
+  bool cancel();
 
  private:
   struct State;

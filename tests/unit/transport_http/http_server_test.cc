@@ -57,6 +57,7 @@ class HttpServerTest : public testing::Test {
         {"POST", "/echo", respond([](const Request& r) { return Response{.body = r.body}; })},
         {"GET", "/throw", respond([](const Request&) -> Response { throw std::runtime_error("broken"); })},
         {"GET", "/hold", [this](Request, std::shared_ptr<Reply> reply) { hold(std::move(reply)); }},
+        {"GET", "/ignore", [](Request, std::shared_ptr<Reply>) {}},
         {"GET", "/flood", [this](Request, std::shared_ptr<Reply> reply) { flood(std::move(reply)); }},
         {"GET", "/ticks", [](Request, std::shared_ptr<Reply> reply) { ticks(std::move(reply)); }}};
     auto created = HttpServer::create(options, std::move(routes), metrics_);
@@ -355,6 +356,21 @@ TEST_F(HttpServerTest, ClientCanBeCancelledFromElsewhere) {
   client.cancel();
   EXPECT_TRUE(client.fetch({.method = "GET", .path = "/hello"}))
       << "a cancel of nothing must not end the next request";
+}
+
+TEST_F(HttpServerTest, ClientCanBeCancelledAtAnyMoment) {
+  serve();
+  for (int moment = 0; moment < 200; ++moment) {
+    HttpClient client({.port = server_->port()});
+    std::atomic<bool> ended = false;
+    std::thread other([&, moment] {
+      std::this_thread::sleep_for(std::chrono::microseconds(moment * 3));
+      while (!ended && !client.cancel()) std::this_thread::yield();
+    });
+    EXPECT_EQ(client.fetch({.method = "GET", .path = "/ignore"}).error().code, ErrorCode::kCancelled);
+    ended = true;
+    other.join();
+  }
 }
 
 TEST_F(HttpServerTest, ClientMayEndAStreamItHasEnoughOf) {

@@ -36,6 +36,11 @@ Task<Result<int>> answer_late(int& ended) {
   co_await wait_forever(ended);
   co_return 42;
 }
+// Ends well, just as its caller is cancelled.
+Task<Result<int>> answer_and_cancel(TaskGroup& group) {
+  group.cancel();
+  co_return 42;
+}
 template <typename T>
 Task<void> store(Task<T> task, T& into) {
   into = co_await std::move(task);
@@ -110,6 +115,17 @@ TEST_F(TaskGroupTest, CancelReachesThroughADeadline) {
   asio::post(io, [&] { group.cancel(); });
   io.run();
   EXPECT_EQ(ended, 1);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
+}
+
+TEST_F(TaskGroupTest, CancelIsNotLostWhereItMeetsTheEndOfATask) {
+  TaskGroup group(io.get_executor(), "test", 1);
+  Result<int> result = 0;
+  group.spawn(store(with_deadline(answer_and_cancel(group), 1h, "asking"), result));
+  io.run();
+  ASSERT_FALSE(result) << "the caller would go on to its next step";
+  EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
 }
 
 }  // namespace
