@@ -3,10 +3,11 @@
 #include "runtime/base/check.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
-#include <map>
+#include <limits>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -20,6 +21,8 @@ constexpr std::size_t kCapacityMin = 256;
 // Powers of two, so that a freed message fits the next one of about its size.
 std::size_t capacity_for(std::size_t size) { return std::bit_ceil(std::max(size, kCapacityMin)); }
 
+std::size_t exponent(std::size_t capacity) { return static_cast<std::size_t>(std::countr_zero(capacity)); }
+
 std::byte* allocate(std::size_t capacity) {
   void* memory = std::aligned_alloc(kAlignment, capacity);
   CHECK(memory != nullptr) << "out of memory: message of " << capacity << " bytes";
@@ -30,18 +33,18 @@ std::byte* allocate(std::size_t capacity) {
 
 struct Message::Store {
   std::mutex mutex;
-  std::map<std::size_t, std::vector<std::byte*>> idle;  // by capacity
+  std::array<std::vector<std::byte*>, std::numeric_limits<std::size_t>::digits> idle;  // by the exponent of the capacity
   std::size_t idle_bytes = 0;
 
   ~Store() {
-    for (auto& [capacity, blocks] : idle)
+    for (const std::vector<std::byte*>& blocks : idle)
       for (std::byte* block : blocks) std::free(block);
   }
 
   std::byte* take(std::size_t capacity) {
     {
       const std::lock_guard lock(mutex);
-      std::vector<std::byte*>& blocks = idle[capacity];
+      std::vector<std::byte*>& blocks = idle[exponent(capacity)];
       if (!blocks.empty()) {
         std::byte* block = blocks.back();
         blocks.pop_back();
@@ -56,7 +59,7 @@ struct Message::Store {
     {
       const std::lock_guard lock(mutex);
       if (idle_bytes + capacity <= MessagePool::kIdleBytesMax) {
-        idle[capacity].push_back(block);
+        idle[exponent(capacity)].push_back(block);
         idle_bytes += capacity;
         return;
       }

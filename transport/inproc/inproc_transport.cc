@@ -1,4 +1,5 @@
 #include "transport/inproc/inproc_transport.h"
+#include "transport/wait_policy.h"
 
 #include "runtime/base/check.h"
 

@@ -61,10 +61,11 @@ struct UcxConnection {
   LinkCounters* counters = nullptr;
 };
 
-// One fragment that UCX holds. Its header must stay where it is until then.
+// One fragment on its way. While UCX holds it, header and data must stay where they are.
 struct UcxSend {
   FragmentHeader header;
-  std::shared_ptr<Outgoing> source;
+  Message body;                      // the data of a message of one fragment, or
+  std::shared_ptr<Outgoing> source;  // what owns the data of others
   std::shared_ptr<UcxConnection> connection;
   UcxNode* node = nullptr;
 };

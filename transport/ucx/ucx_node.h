@@ -4,6 +4,7 @@
 #include "transport/ucx/ucx_address.h"
 #include "transport/ucx/ucx_connection.h"
 #include "transport/ucx/ucx_worker.h"
+#include "transport/wait_policy.h"
 
 #include <ucp/api/ucp.h>
 
@@ -74,6 +75,7 @@ class UcxNode final : public Transport {
   void take_message(const Connection& connection,
                     const FragmentHeader& header,
                     std::span<const std::byte> data);
+  void deliver(const Connection& connection, Message message);
   void take_pull(const Connection& connection, const FragmentHeader& header, std::span<const std::byte> data);
   void take_piece(const Connection& connection,
                   const FragmentHeader& header,
@@ -92,6 +94,11 @@ class UcxNode final : public Transport {
   void settle();
   void pump(const Connection& connection);
   bool send_fragment(const Connection& connection, const std::shared_ptr<Outgoing>& source);
+  void send_whole(const Connection& connection, FragmentKind kind, const FragmentHeader& header, Message body);
+  std::unique_ptr<UcxSend> take_send(const FragmentHeader& header);
+  enum class Handed { kDone, kHeld, kFailed };
+  Handed hand_over(const Connection& connection, FragmentKind kind, UcxSend& send, const std::byte* data,
+                   std::size_t bytes);
   void enqueue(const Connection& connection, FragmentKind kind, FragmentHeader header, Message body);
   void drop(const Connection& connection, const Error& reason);
   void say_goodbye(const Connection& connection);
@@ -114,8 +121,10 @@ class UcxNode final : public Transport {
   std::vector<Connection> failed_;                             // to be reported and ended
   std::deque<Delivery> inbox_;
   std::size_t transfers_ended_ = 0;  // since the last progress
+  std::vector<std::unique_ptr<UcxSend>> spare_sends_;  // to be used again
   std::size_t sends_in_flight_ = 0;
   std::uint64_t sends_done_ = 0;
+  WaitPolicy wait_policy_;
   std::atomic<bool> woken_{false};
   std::uint64_t identity_ = 0;
   std::uint64_t connections_made_ = 0;

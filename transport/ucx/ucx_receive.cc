@@ -91,6 +91,13 @@ void UcxNode::take_message(const Connection& connection,
   if (header.total == 0 || header.total > kMessageBytesMax || header.number < connection->next_to_deliver ||
       header.number - connection->next_to_deliver >= kIncomingMessagesMax)
     return fail(connection, broken_promise(*connection, "a message of impossible size or number"));
+  // The next one, in one fragment: most messages.
+  if (header.number == connection->next_to_deliver && data.size() == header.total && connection->incoming.empty()) {
+    Message message = messages_.take(data.size());
+    std::memcpy(message.data(), data.data(), data.size());
+    deliver(connection, std::move(message));
+    return;
+  }
   auto [place, is_first] = connection->incoming.try_emplace(header.number);
   Incoming& incoming = place->second;
   if (is_first) {
@@ -111,14 +118,18 @@ void UcxNode::take_message(const Connection& connection,
   for (auto next = connection->incoming.find(connection->next_to_deliver);
        next != connection->incoming.end() && next->second.bytes_left == 0;
        next = connection->incoming.find(connection->next_to_deliver)) {
-    ++connection->next_to_deliver;
-    ++connection->counters->messages_received;
-    connection->counters->bytes_received += next->second.message.size();
     connection->incoming_bytes -= next->second.message.size();
-    connection->announced = true;
-    inbox_.push_back({connection, std::move(next->second.message), std::nullopt});
+    deliver(connection, std::move(next->second.message));
     connection->incoming.erase(next);
   }
+}
+
+void UcxNode::deliver(const Connection& connection, Message message) {
+  ++connection->next_to_deliver;
+  ++connection->counters->messages_received;
+  connection->counters->bytes_received += message.size();
+  connection->announced = true;
+  inbox_.push_back({connection, std::move(message), std::nullopt});
 }
 
 void UcxNode::take_pull(const Connection& connection,

@@ -24,10 +24,15 @@ constexpr int kProgressMax = 64;
 }  // namespace
 
 void UcxNode::enqueue(const Connection& connection, FragmentKind kind, FragmentHeader header, Message body) {
+  header.connection = connection->name;
+  const bool is_next = connection->messages.empty() && connection->in_flight < kFragmentsInFlightMax;
+  if (is_next && body.size() <= kFragmentBytes && connection->endpoint != nullptr && !connection->failure) {
+    send_whole(connection, kind, header, std::move(body));
+    return;
+  }
   auto source = std::make_shared<Outgoing>();
   source->kind = kind;
   source->header = header;
-  source->header.connection = connection->name;
   source->body = std::move(body);
   source->data = source->body.data();
   source->size = source->body.size();
@@ -48,45 +53,89 @@ void UcxNode::pump(const Connection& connection) {
   }
 }
 
-bool UcxNode::send_fragment(const Connection& connection, const std::shared_ptr<Outgoing>& source) {
-  const std::size_t bytes = std::min(kFragmentBytes, source->size - source->sent);
-  auto send = std::make_unique<UcxSend>(UcxSend{source->header, source, connection, this});
+std::unique_ptr<UcxSend> UcxNode::take_send(const FragmentHeader& header) {
+  std::unique_ptr<UcxSend> send;
+  if (spare_sends_.empty()) {
+    send = std::make_unique<UcxSend>();
+    send->node = this;
+  } else {
+    send = std::move(spare_sends_.back());
+    spare_sends_.pop_back();
+  }
+  send->header = header;
+  return send;
+}
+
+// Gives `send` and `bytes` from `data` to UCX.
+UcxNode::Handed UcxNode::hand_over(const Connection& connection,
+                                   FragmentKind kind,
+                                   UcxSend& send,
+                                   const std::byte* data,
+                                   std::size_t bytes) {
   ucp_request_param_t param{};
   param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS | UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
   param.flags = UCP_AM_SEND_FLAG_EAGER;
   param.cb.send = on_sent;
-  param.user_data = send.get();
-  const ucs_status_ptr_t request =
-      ucp_am_send_nbx(connection->endpoint, static_cast<unsigned>(source->kind), &send->header,
-                      sizeof send->header, source->data + source->sent, bytes, &param);
+  param.user_data = &send;
+  const ucs_status_ptr_t request = ucp_am_send_nbx(connection->endpoint, static_cast<unsigned>(kind), &send.header,
+                                                   sizeof send.header, data, bytes, &param);
+  if (request == nullptr) return Handed::kDone;
   if (UCS_PTR_IS_ERR(request)) {
     Error error = to_error(UCS_PTR_STATUS(request), "sending over UCX");
     error.code = ErrorCode::kUnavailable;
     fail(connection, std::move(error));
-    return false;
+    return Handed::kFailed;
   }
+  send.connection = connection;
+  ++connection->in_flight;
+  ++sends_in_flight_;
+  return Handed::kHeld;
+}
+
+// A message of one fragment, which needs no place in the queue.
+void UcxNode::send_whole(const Connection& connection, FragmentKind kind, const FragmentHeader& header, Message body) {
+  std::unique_ptr<UcxSend> send = take_send(header);
+  if (hand_over(connection, kind, *send, body.data(), body.size()) == Handed::kHeld) {
+    send->body = std::move(body);
+    send.release();  // on_sent takes it back
+  } else {
+    spare_sends_.push_back(std::move(send));
+  }
+}
+
+bool UcxNode::send_fragment(const Connection& connection, const std::shared_ptr<Outgoing>& source) {
+  const std::size_t bytes = std::min(kFragmentBytes, source->size - source->sent);
+  std::unique_ptr<UcxSend> send = take_send(source->header);
+  const Handed handed = hand_over(connection, source->kind, *send, source->data + source->sent, bytes);
+  if (handed == Handed::kHeld) {
+    send->source = source;
+    if (source->kind == FragmentKind::kPiece) ++regions_.at(source->region).pins;
+    send.release();  // on_sent takes it back
+  } else {
+    spare_sends_.push_back(std::move(send));
+  }
+  if (handed == Handed::kFailed) return false;
   source->sent += bytes;
   source->header.offset += bytes;
   if (source->kind == FragmentKind::kPiece) connection->counters->bytes_served += bytes;
-  if (request == nullptr) return true;
-  ++connection->in_flight;
-  ++sends_in_flight_;
-  if (source->kind == FragmentKind::kPiece) ++regions_.at(source->region).pins;
-  send.release();  // on_sent takes it back
   return true;
 }
 
 void UcxNode::on_sent(void* request, ucs_status_t, void* argument) {
   // Failures come through the endpoint's error handler as well, once; here the memory is given back.
-  const std::unique_ptr<UcxSend> send(static_cast<UcxSend*>(argument));
+  std::unique_ptr<UcxSend> send(static_cast<UcxSend*>(argument));
   UcxNode* node = send->node;
   --node->sends_in_flight_;
   ++node->sends_done_;
   --send->connection->in_flight;
-  if (send->source->kind == FragmentKind::kPiece) {
+  if (send->source != nullptr && send->source->kind == FragmentKind::kPiece) {
     const auto region = node->regions_.find(send->source->region);
     if (region != node->regions_.end()) --region->second.pins;
   }
+  send->connection.reset();
+  send->source.reset();
+  send->body = Message();
+  node->spare_sends_.push_back(std::move(send));
   ucp_request_free(request);
 }
 
@@ -137,15 +186,19 @@ void UcxNode::advance() {
 }
 
 void UcxNode::settle() {
-  for (const Connection& connection : std::exchange(greeted_, {})) {
-    if (connection->closed || connection->failure) continue;
-    if (Result<void> opened = open_endpoint(*connection); !opened) fail(connection, opened.error());
+  if (!greeted_.empty()) {
+    for (const Connection& connection : std::exchange(greeted_, {})) {
+      if (connection->closed || connection->failure) continue;
+      if (Result<void> opened = open_endpoint(*connection); !opened) fail(connection, opened.error());
+    }
   }
   for (const auto& [peer, connection] : connections_) pump(connection);
-  for (const Connection& connection : std::exchange(failed_, {})) {
-    if (connection->closed) continue;
-    drop(connection, *connection->failure);
-    if (connection->announced) inbox_.push_back({connection, Message(), connection->failure});
+  if (!failed_.empty()) {
+    for (const Connection& connection : std::exchange(failed_, {})) {
+      if (connection->closed) continue;
+      drop(connection, *connection->failure);
+      if (connection->announced) inbox_.push_back({connection, Message(), connection->failure});
+    }
   }
   std::erase_if(closing_, [](const std::pair<void*, Connection>& ending) {
     if (ucp_request_check_status(ending.first) == UCS_INPROGRESS) return false;

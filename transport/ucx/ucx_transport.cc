@@ -21,6 +21,8 @@ using Steady = std::chrono::steady_clock;
 
 // How long the endpoints may take to end. Beyond it they are left to UCX.
 constexpr std::chrono::milliseconds kCloseMax{500};
+// A waiter looks so often before it reads the clock, which takes as long as a look.
+constexpr int kLooksPerClock = 8;
 // A waiter whose sends have moved that recently does not sleep; if they stall longer, the peer is not
 // reading.
 constexpr std::chrono::microseconds kStalledAfter{200};
@@ -143,7 +145,7 @@ Result<void> UcxNode::send(PeerId peer, Message message) {
 }
 
 std::size_t UcxNode::progress(Receiver& receiver) {
-  advance();
+  if (inbox_.empty() && transfers_ended_ == 0) advance();  // `wait` has, otherwise
   std::size_t delivered = std::exchange(transfers_ended_, 0);
   // What comes in while the receiver works (it may close a peer, which makes UCX progress) is for the next
   // call.
@@ -163,11 +165,14 @@ std::size_t UcxNode::progress(Receiver& receiver) {
 
 void UcxNode::wait(std::chrono::nanoseconds timeout) {
   const Steady::time_point start = Steady::now();
-  const std::chrono::nanoseconds spin = std::min<std::chrono::nanoseconds>(timeout, kSpinMax);
-  do {
-    advance();
-    if (is_ready()) break;
-  } while (Steady::now() - start < spin);
+  wait_policy_.begin(start);
+  for (advance(); !is_ready(); advance()) {
+    for (int i = 0; i < kLooksPerClock && !is_ready(); ++i) advance();
+    const Steady::time_point now = Steady::now();
+    const WaitPolicy::Step step = wait_policy_.next(now);
+    if (step == WaitPolicy::Step::kPark || now - start >= timeout) break;
+    if (step == WaitPolicy::Step::kYield) std::this_thread::yield();
+  }
   // A send that waits for room in a peer's shared memory wakes nobody when there is: while sends move, look
   // on.
   int busy = 0;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kWarmUp = 2;  // the first messages open UCX's lanes and fill pools
 constexpr int kSmall = 25, kLarge = 9;
-// Longer than any spin (transport::kSpinMax): the other side has parked when the next question comes.
+// About what a small model's layer takes: the other side waits as it does between two layers (transport/wait_policy.h).
 constexpr std::chrono::microseconds kPause{150};
 // Ids that no scheduler gives out: sequences are counted from 1.
 constexpr SequenceId kNobody{0};

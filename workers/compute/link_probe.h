@@ -19,7 +19,7 @@ struct LinkProbeShape {
 
 // Measures the link to a connected attention node before it is used, in some 10 ms: queries of one row, then queries as large
 // as a block, about a sequence that nobody has. So what is timed is the path of a step's queries: checksum, transport,
-// decoding, look-up and an answer, with both ends parked before as they are between two layers. Only the attention is missing.
+// decoding, look-up and an answer, with both ends waiting before as they do between two layers. Only the attention is missing.
 // Errors: kUnavailable (the node is lost on the way), kDeadlineExceeded. Thread: the compute thread.
 Result<LinkReport> measure_link(Holders& holders, NodeId node, const LinkProbeShape& shape, const Clock& clock,
                                 std::chrono::milliseconds deadline);

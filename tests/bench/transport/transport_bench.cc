@@ -1,12 +1,10 @@
-// Messages and pulls between two processes over each transport, beside UCX's own ucx_perftest in the same
-// run.
+// Messages and pulls between two processes over each transport, beside UCX's own ucx_perftest of the same sizes, alternately.
 //
-//   transport_bench [--json FILE]
+//   transport_bench [--rounds N] [--json FILE]
 //
-// Ours: half the round trip of an echoed message, and the rate of pulls of 64 KiB pieces, 4 MiB at a time,
-// both between two processes that wait as nodes do (Transport::wait). UCX's: ucp_am_lat (half a round trip,
-// two processes that only spin), ucp_am_bw and ucp_get of 1 MiB, with peer-error handling, over the same
-// transport.
+// Ours: half the median round trip of an echoed message (queries and partials have 3 to 16 KiB), and the rate of pulls of
+// blocks of 64 KiB, 4 MiB at a time, both between two processes that wait as nodes do (Transport::wait). UCX's: ucp_am_lat
+// (half a round trip, the median, of two processes that only spin), ucp_am_bw and ucp_get, with peer-error handling.
 
 #include "transport/path_probe.h"
 #include "transport/ucx/ucx_transport.h"
@@ -19,6 +17,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -34,12 +33,18 @@ using Steady = std::chrono::steady_clock;
 
 constexpr int kPerftestPort = 13990;
 
-struct Figure {
-  std::string name, transport;
+// Of all rounds; `theirs` is what ucx_perftest's `test` gave.
+struct Row {
+  std::string name, transport, test;
   std::size_t bytes;
-  double value;
-  std::string unit, limit;
+  std::string unit;
+  std::vector<double> ours, theirs;
 };
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+  return values[values.size() / 2];
+}
 
 struct Echo final : Receiver {
   explicit Echo(Transport& t) : transport(t) {}
@@ -92,8 +97,7 @@ double latency(Transport& transport, PeerId peer, std::size_t bytes, int rounds)
     ball = std::move(asker.answer);
     asker.answer = Message();
   }
-  std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
-  return times[times.size() / 2] / 2;
+  return median(std::move(times)) / 2;
 }
 
 // The last line of what `command` prints, word `column` of it; -1 if there is none.
@@ -132,81 +136,105 @@ double perftest(const std::string& tls, const std::string& test, std::size_t byt
   return value;
 }
 
-void measure(const std::string& name,
-             const std::string& tls,
-             const char* self,
-             std::vector<Figure>& figures) {
+// The other process: echoes until the first one has gone.
+struct Child {
+  pid_t pid = -1;
+  std::string address;
+};
+
+Child start_child(const std::string& tls, const char* self) {
   int output[2];
-  if (pipe(output) != 0) return;
+  if (pipe(output) != 0) return {};
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, output[1], 1);
   const char* arguments[] = {self, "--child", tls.c_str(), nullptr};
-  pid_t child = -1;
-  posix_spawn(&child, self, &actions, nullptr, const_cast<char**>(arguments), environ);
+  Child child;
+  posix_spawn(&child.pid, self, &actions, nullptr, const_cast<char**>(arguments), environ);
   posix_spawn_file_actions_destroy(&actions);
   close(output[1]);
-  std::string address;
-  for (char c = 0; read(output[0], &c, 1) == 1 && c != '\n';) address += c;
+  for (char c = 0; read(output[0], &c, 1) == 1 && c != '\n';) child.address += c;
   close(output[0]);
+  return child;
+}
 
+void measure(const std::string& name, const std::string& tls, const char* self, int rounds, std::vector<Row>& rows) {
+  const Child child = start_child(tls, self);
+  std::vector<Row> mine;
+  for (const std::size_t bytes : {64, 4096, 8192, 16384}) mine.push_back({"message_latency", tls, "ucp_am_lat", bytes, "us", {}, {}});
+  mine.push_back({"pull", tls, "ucp_am_bw", 65536, "GB/s", {}, {}});
+  mine.push_back({"pull", tls, "ucp_get", 65536, "GB/s", {}, {}});
   {
     const auto transport = create_ucx_transport(options_of(tls));
     const auto peer =
-        transport ? (*transport)->connect(address) : longshore::Result<PeerId>(transport.error());
+        transport ? (*transport)->connect(child.address) : longshore::Result<PeerId>(transport.error());
     if (!peer) {
       std::fprintf(stderr, "%s: %s\n", name.c_str(), peer.error().message.c_str());
       std::exit(1);
     }
     Asker asker;
     latency(**transport, *peer, 64, 1000);
-    const auto path = measure_path(**transport, *peer, asker, std::chrono::seconds(5));
-    std::printf("%s: lanes %s\n", name.c_str(),
-                path ? path->transports.c_str() : path.error().message.c_str());
-    const std::string wire = path ? path->transports : tls;
-    for (const std::size_t bytes :
-         {std::size_t{64}, std::size_t{16} << 10, std::size_t{256} << 10, std::size_t{4} << 20})
-      figures.push_back({"message_latency", wire, bytes,
-                         latency(**transport, *peer, bytes, bytes > 100000 ? 200 : 5000), "us",
-                         "two copies"});
-    if (path)
-      figures.push_back({"pull", wire, 65536, path->pull_bytes_per_second * 1e-9, "GB/s", "two copies"});
+    for (int round = 0; round < rounds; ++round) {
+      const auto path = measure_path(**transport, *peer, asker, std::chrono::seconds(5));
+      if (!path) {
+        std::fprintf(stderr, "%s: %s\n", name.c_str(), path.error().message.c_str());
+        std::exit(1);
+      }
+      if (round == 0) std::printf("%s: lanes %s\n", name.c_str(), path->transports.c_str());
+      for (Row& row : mine) {
+        const bool is_latency = row.unit == "us";
+        row.ours.push_back(is_latency ? latency(**transport, *peer, row.bytes, 5000) : path->pull_bytes_per_second * 1e-9);
+        const double theirs = perftest(tls, row.test, row.bytes, is_latency ? 20000 : 5000, is_latency ? 1 : 5);
+        row.theirs.push_back(is_latency ? theirs : theirs * 1.048576e-3);
+      }
+    }
   }
-  waitpid(child, nullptr, 0);
-  figures.push_back({"ucx_perftest_am_lat", tls, 64, perftest(tls, "ucp_am_lat", 64, 20000, 1), "us", ""});
-  figures.push_back({"ucx_perftest_am_bw", tls, 1 << 20,
-                     perftest(tls, "ucp_am_bw", 1 << 20, 500, 5) / 1e3 * 1.048576, "GB/s", ""});
-  figures.push_back({"ucx_perftest_get", tls, 1 << 20,
-                     perftest(tls, "ucp_get", 1 << 20, 200, 5) / 1e3 * 1.048576, "GB/s", ""});
+  waitpid(child.pid, nullptr, 0);
+  rows.insert(rows.end(), mine.begin(), mine.end());
 }
 
-void write_json(const std::string& path, const std::vector<Figure>& figures) {
+bool write_json(const std::string& path, const std::vector<Row>& rows) {
   std::ofstream file(path);
   file << "[\n";
-  for (std::size_t i = 0; i < figures.size(); ++i) {
-    const Figure& figure = figures[i];
-    file << "  {\"name\": \"" << figure.name << "\", \"value\": " << figure.value << ", \"unit\": \""
-         << figure.unit << "\", \"limit\": \"" << figure.limit << "\", \"parameters\": {\"transport\": \""
-         << figure.transport << "\", \"bytes\": " << figure.bytes << "}}"
-         << (i + 1 < figures.size() ? "," : "") << "\n";
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Row& row = rows[i];
+    file << R"(  {"name": ")" << row.name << R"(", "value": )" << median(row.ours) << R"(, "unit": ")" << row.unit
+         << R"(", "limit": )" << median(row.theirs) << R"(, "parameters": {"transport": ")" << row.transport
+         << R"(", "bytes": )" << row.bytes << R"(, "peer": "ucx_perftest )" << row.test << R"("}})"
+         << (i + 1 < rows.size() ? ",\n" : "\n");
   }
   file << "]\n";
+  return static_cast<bool>(file.flush());
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc == 3 && std::strcmp(argv[1], "--child") == 0) return run_child(argv[2]);
-  if (argc != 1 && !(argc == 3 && std::strcmp(argv[1], "--json") == 0)) {
-    std::fprintf(stderr, "transport_bench [--json FILE]\n");
-    return 2;
+  int rounds = 3;
+  std::string json;
+  for (int i = 1; i < argc; i += 2) {
+    const std::string flag = argv[i];
+    if (flag == "--rounds" && i + 1 < argc && std::atoi(argv[i + 1]) > 0) {
+      rounds = std::atoi(argv[i + 1]);
+    } else if (flag == "--json" && i + 1 < argc) {
+      json = argv[i + 1];
+    } else {
+      std::fprintf(stderr, "usage: transport_bench [--rounds N] [--json FILE]\n");
+      return 2;
+    }
   }
-  std::vector<Figure> figures;
-  measure("shared memory", "posix,sysv,self", argv[0], figures);
-  measure("TCP over loopback", "tcp", argv[0], figures);
-  for (const Figure& figure : figures)
-    std::printf("%-22s %-18s %9zu B  %9.2f %s\n", figure.name.c_str(), figure.transport.c_str(), figure.bytes,
-                figure.value, figure.unit.c_str());
-  if (argc == 3) write_json(argv[2], figures);
+  std::vector<Row> rows;
+  measure("shared memory", "posix,sysv,self", argv[0], rounds, rows);
+  measure("TCP over loopback", "tcp", argv[0], rounds, rows);
+  std::printf("%-16s %-16s %7s  %9s %9s        of ucx_perftest\n", "", "transport", "bytes", "ours", "UCX's");
+  for (const Row& row : rows)
+    std::printf("%-16s %-16s %7zu  %9.2f %9.2f %-5s  %5.2f of %s\n", row.name.c_str(), row.transport.c_str(), row.bytes,
+                median(row.ours), median(row.theirs), row.unit.c_str(), median(row.ours) / median(row.theirs),
+                row.test.c_str());
+  if (!json.empty() && !write_json(json, rows)) {
+    std::fprintf(stderr, "cannot write %s\n", json.c_str());
+    return 1;
+  }
   return 0;
 }
