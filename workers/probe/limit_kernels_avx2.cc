@@ -13,14 +13,16 @@ double run_int8(std::uint64_t rounds) {
   unrolled<kLimitChains>([&](auto c) { sum[c] = _mm256_set1_epi32(1); });  // in loops they would lie in memory
   __m256i b = _mm256_set1_epi32(2);
   for (std::uint64_t i = 0; i < rounds; ++i)
-    unrolled<kLimitChains>([&](auto c) {
-      sum[c] = _mm256_maddubs_epi16(sum[c], b);
-      asm volatile("" : "+x"(sum[c]));
+    unrolled<kLimitSteps>([&](auto) {
+      unrolled<kLimitChains>([&](auto c) {
+        sum[c] = _mm256_maddubs_epi16(sum[c], b);
+        asm volatile("" : "+x"(sum[c]));
+      });
     });
   unrolled<kLimitChains - 1>([&](auto c) { sum[0] = _mm256_add_epi32(sum[0], sum[c + 1]); });
   volatile int keep = _mm256_cvtsi256_si32(sum[0]);
   (void)keep;
-  return 2.0 * 32 * kLimitChains * static_cast<double>(rounds);
+  return 2.0 * 32 * kLimitChains * kLimitSteps * static_cast<double>(rounds);
 }
 
 }  // namespace

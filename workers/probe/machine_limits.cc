@@ -12,8 +12,8 @@
 namespace longshore::probe {
 namespace {
 
-constexpr std::uint64_t kRounds = 1000000;  // some milliseconds at two vector operations a cycle
-constexpr std::uint64_t kPortableRounds = 20000;
+constexpr std::uint64_t kRounds = 125000;  // some milliseconds at two vector operations a cycle
+constexpr std::uint64_t kPortableRounds = 2500;
 constexpr std::size_t kMemory = std::size_t{96} << 20;
 
 double seconds_of(ThreadPool& pool, const std::function<void(unsigned)>& work) {

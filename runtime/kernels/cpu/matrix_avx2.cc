@@ -1,9 +1,8 @@
-// Matrix kernels on AVX2 + FMA + F16C: 8 columns per vector. Also how activations are quantised on every x86.
+// Matrix kernels on AVX2 + FMA + F16C: 8 columns per vector.
 #include <immintrin.h>
 
 #include "runtime/kernels/cpu/matrix_kernel_tables.h"
 #include "runtime/kernels/cpu/tile_product_inl.h"
-#include "runtime/kernels/numerics_version.h"
 
 namespace longshore::kernels {
 namespace {
@@ -16,7 +15,7 @@ struct Vector {
   static constexpr int kVectors = 2;  // of the tile's four at once
   // 4 rows x 2 vectors: 8 int16 sums + 2 weights + 1 broadcast of 16 registers; the f32 sums are in L1.
   static constexpr int kPanelRows = 4;
-  static constexpr int kInLoopRows = 2;
+  static constexpr int kInLoopRows = 4;
   static constexpr int kFloatRows = 2;
   static constexpr bool kSignedBytes = true;
 
@@ -93,57 +92,7 @@ struct Vector {
   static Float negate(Float z) { return _mm256_xor_ps(z, _mm256_set1_ps(-0.0f)); }
 };
 
-std::uint32_t largest(__m256i z) {
-  __m128i m = _mm_max_epu32(_mm256_castsi256_si128(z), _mm256_extracti128_si256(z, 1));
-  m = _mm_max_epu32(m, _mm_shuffle_epi32(m, 0x4e));
-  m = _mm_max_epu32(m, _mm_shuffle_epi32(m, 0xb1));
-  return static_cast<std::uint32_t>(_mm_cvtsi128_si32(m));
-}
-
-std::int32_t total(__m128i z) {
-  z = _mm_add_epi32(z, _mm_shuffle_epi32(z, 0x4e));
-  return _mm_cvtsi128_si32(_mm_add_epi32(z, _mm_shuffle_epi32(z, 0xb1)));
-}
-
-// quantized_rows.h says what; |x| <= amax, so the rounded codes need no clamp.
-void quantize_group(const float* x, ActivationRun& run, std::size_t g) {
-  __m256 v[4];
-  __m256i amax_lanes = _mm256_setzero_si256();
-  for (int i = 0; i < 4; ++i) {
-    v[i] = _mm256_loadu_ps(x + 8 * i);
-    amax_lanes = _mm256_max_epu32(amax_lanes, _mm256_and_si256(_mm256_castps_si256(v[i]), _mm256_set1_epi32(0x7fffffff)));
-  }
-  const std::uint32_t amax_bits = largest(amax_lanes);
-  const float amax = _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int>(amax_bits))));
-  const bool finite = amax_bits < 0x7f800000u;
-  const bool zero = !finite || amax < 0x1p-120f;
-  run.scale[g] = !finite ? __builtin_nanf("") : zero ? 0.0f : amax / static_cast<float>(kActivationMax);
-  const __m256 inverse = _mm256_set1_ps(zero ? 0.0f : static_cast<float>(kActivationMax) / amax);
-  __m256i code[4];
-  for (int i = 0; i < 4; ++i)
-    code[i] = zero ? _mm256_setzero_si256() : _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse));
-  // Packing interleaves the 128-bit halves: the dwords of code 0..7 | 8..15 | .. come out as 0 4 1 5 2 6 3 7.
-  const __m256i packed = _mm256_permutevar8x32_epi32(
-      _mm256_packs_epi16(_mm256_packs_epi32(code[0], code[1]), _mm256_packs_epi32(code[2], code[3])),
-      _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(run.code + kGroup * g), packed);
-  const __m256i sums = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), packed), _mm256_set1_epi16(1));
-  const std::int32_t half[2] = {total(_mm256_castsi256_si128(sums)), total(_mm256_extracti128_si256(sums, 1))};
-  run.sum[g] = static_cast<float>(half[0] + half[1]);
-  run.negative_sum[g] = -half[0] - half[1];
-  run.negative_half_sum[2 * g] = -half[0];
-  run.negative_half_sum[2 * g + 1] = -half[1];
-}
-
 }  // namespace
-
-void quantize_row_avx2(const float* x, std::size_t columns, ActivationRun* first, std::size_t stride) {
-  for (std::size_t k = 0; k < columns; k += kRun, first += stride) {
-    const std::size_t groups = (columns - k < kRun ? columns - k : kRun) / kGroup;
-    if (groups < 8) __builtin_memset(static_cast<void*>(first), 0, sizeof *first);
-    for (std::size_t g = 0; g < groups; ++g) quantize_group(x + k + kGroup * g, *first, g);
-  }
-}
 
 constexpr MatrixKernels kMatrixKernelsAvx2 = matrix_kernels_of<Vector>(Isa::kAvx2, quantize_row_avx2);
 

@@ -15,7 +15,8 @@ struct Vector {
   static constexpr int kVectors = 2;  // of the tile at once: two share each broadcast of activations
   // 6 rows x 2 vectors: 12 integer sums + 12 accumulators + 2 weights + temporaries of 32 registers.
   static constexpr int kPanelRows = 6;
-  static constexpr int kInLoopRows = 4;
+  // 8 x 2: 16 integer sums; most accumulators lie in L1, which costs less than unpacking the codes into a panel.
+  static constexpr int kInLoopRows = 8;
   static constexpr int kFloatRows = 4;
   static constexpr bool kSignedBytes = false;
 

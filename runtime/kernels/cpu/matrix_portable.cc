@@ -17,8 +17,6 @@ namespace {
 // Rows computed for one reading of the tile; their accumulators fill 8 KiB.
 constexpr std::size_t kRowsAtOnce = 64;
 
-constexpr float kSmallestAmax = 0x1p-120f;  // 127 / amax stays below the largest float
-
 // Nearest even for |value| < 2^22, whatever the library's nearbyint costs.
 int round_half_even(float value) {
   constexpr float kMagic = 0x1.8p23f;

@@ -45,8 +45,8 @@ constexpr WeightFormat panel_format(WeightFormat format) {
   return format;
 }
 
-// Up to how many rows multiply_in_loop is used, one kernel for each number. Formats that few files have get only one: the
-// kernels of one instruction set take most of a minute to compile as it is.
+// How many rows multiply_in_loop takes at most, a kernel for one and for each even number. Formats that few files have get
+// only one: the kernels of one instruction set take most of a minute to compile as it is.
 template <typename V>
 constexpr std::size_t in_loop_rows(WeightFormat format) {
   switch (format) {
@@ -58,6 +58,9 @@ constexpr std::size_t in_loop_rows(WeightFormat format) {
     default: return 1;
   }
 }
+
+// Passes over a tile's codes that cost less than a panel: the second one finds them in cache.
+constexpr std::size_t kInLoopPasses = 2;
 
 // What the integer sum of a group starts from: -offset * S, unless V has removed the offset itself.
 template <typename V, WeightFormat kFormat>
@@ -272,15 +275,18 @@ LONGSHORE_INLINE void for_row_blocks(std::size_t rows, const Body& body) {
 
 template <typename V, WeightFormat kFormat>
 void multiply_few_rows(const TileProduct& p) {
-  for_row_blocks<in_loop_rows<V>(kFormat)>(p.rows, [&](std::size_t first, std::size_t count, auto rows) {
-    alignas(64) float out[rows][kTileColumns];
-    const WeightStream stream{p.tiles + p.tile_count * p.tile_bytes, first + count < p.rows ? p.tiles : p.next};
-    for (std::size_t t = 0; t < p.tile_count; ++t) {
-      multiply_in_loop<V, kFormat, rows>(p.tiles + t * p.tile_bytes, stream, p.runs + first, p.rows, p.groups, out);
+  const std::byte* const end = p.tiles + p.tile_count * p.tile_bytes;
+  for (std::size_t t = 0; t < p.tile_count; ++t) {
+    const std::byte* const tile = p.tiles + t * p.tile_bytes;
+    for_row_blocks<in_loop_rows<V>(kFormat)>(p.rows, [&](std::size_t first, std::size_t count, auto rows) {
+      alignas(64) float out[rows][kTileColumns];
+      const bool is_last = first + count == p.rows;  // the others read the same tile again
+      const WeightStream stream = is_last ? WeightStream{end, p.next} : WeightStream{tile + p.tile_bytes, tile};
+      multiply_in_loop<V, kFormat, rows>(tile, stream, p.runs + first, p.rows, p.groups, out);
       for (std::size_t r = 0; r < count; ++r)
         store_columns<V>(out[r], p.out + (first + r) * p.out_ld + t * kTileColumns, p.columns - t * kTileColumns);
-    }
-  });
+    });
+  }
 }
 
 template <typename V, WeightFormat kFormat>
@@ -362,7 +368,7 @@ template <typename V, WeightFormat kFormat>
 void multiply(const TileProduct& p) {
   if constexpr (is_float(kFormat)) {
     multiply_floats<V, kFormat>(p);
-  } else if (p.rows <= in_loop_rows<V>(kFormat)) {
+  } else if (p.rows <= kInLoopPasses * in_loop_rows<V>(kFormat)) {
     multiply_few_rows<V, kFormat>(p);
   } else {
     multiply_many_rows<V, kFormat>(p);

@@ -15,6 +15,7 @@
 
 #include "runtime/base/random.h"
 #include "runtime/kernels/matmul.h"
+#include "tests/bench/kernels/made_up_weights.h"
 #include "workers/probe/machine_limits.h"
 
 namespace longshore::kernels {
@@ -81,17 +82,6 @@ Figure measure(int windows, const std::function<double()>& limit, const std::fun
   return {*std::max_element(values.begin(), values.end()), *std::max_element(limits.begin(), limits.end()), false};
 }
 
-// Random bytes with ordinary f16 scales everywhere a scale could be: every 16-bit field below 2^-3 as f16.
-std::vector<std::byte> weights(const Shape& shape) {
-  std::vector<std::byte> bytes(shape.outputs * shape.inputs / block_elements(shape.format) * block_bytes(shape.format));
-  Random random(1);
-  for (std::size_t i = 0; i + 8 <= bytes.size(); i += 8) {
-    const std::uint64_t bits = random() & 0xafffafffafffafffu;
-    std::memcpy(bytes.data() + i, &bits, 8);
-  }
-  return bytes;
-}
-
 class Bench {
  public:
   explicit Bench(const Options& options)
@@ -104,7 +94,7 @@ class Bench {
   }
 
   void run(const Shape& shape) {
-    const std::vector<std::byte> bytes = weights(shape);
+    const std::vector<std::byte> bytes = made_up_weights(shape.format, shape.outputs, shape.inputs);
     std::vector<PackedMatrix> copies;
     for (std::size_t i = 0; i < 1 + kWeightBytes / bytes.size(); ++i) {
       auto matrix = PackedMatrix::pack(shape.format, shape.outputs, shape.inputs, bytes, *pool_);
