@@ -109,7 +109,8 @@ std::uint32_t parts_of(const AttendShape& shape, std::size_t leaves, std::size_t
   constexpr std::size_t kPartBytesMin = 128 << 10, kPartsOfThread = 4;
   if (threads == 1) return 1;
   const std::size_t worth = leaves * shape.layout.block_bytes() / kPartBytesMin;
-  const std::size_t wanted = (kPartsOfThread * threads + runs - 1) / std::max<std::size_t>(1, runs);
+  std::size_t wanted = (kPartsOfThread * threads + runs - 1) / std::max<std::size_t>(1, runs);
+  while (wanted > 1 && wanted * runs % threads != 0) ++wanted;  // as many for each thread
   return static_cast<std::uint32_t>(std::clamp<std::size_t>(std::min(worth, wanted), 1, kPartsMax));
 }
 

@@ -31,7 +31,9 @@ TEST_F(AttendTest, CutsRunsOnlyWherePiecesAreWorthIt) {
   EXPECT_EQ(parts_of(small, 3, 1, 2), 1u);
   EXPECT_EQ(parts_of(small, 14, 1, 2), 3u);
   EXPECT_EQ(parts_of(large, 14, 1, 2), 8u) << "four pieces a thread are enough";
-  EXPECT_EQ(parts_of(large, 14, 3, 2), 3u) << "runs are pieces, too";
+  EXPECT_EQ(parts_of(large, 14, 4, 2), 2u) << "runs are pieces, too";
+  EXPECT_EQ(parts_of(large, 14, 3, 2), 4u) << "nine pieces would leave a thread idle at the end";
+  EXPECT_EQ(parts_of(large, 14, 9, 2), 1u);
   EXPECT_EQ(parts_of(large, 1000, 100, 2), 1u);
   EXPECT_EQ(parts_of(large, 1000, 1, 256), kPartsMax);
 }
