@@ -67,11 +67,14 @@ void add_api_flags(CLI::App& app, ApiFlags& flags) {
   add("--served-model-name,--alias", flags.served_name, "Name of the model in the API");
   add("--chat-template", flags.chat_template, "Family of the chat template, where the file's is not recognised");
   add("--queue", flags.queue, "Requests that may wait; more are answered 429");
+  add_preset_server_flags(app, flags.presets);
   add("--drain-seconds", flags.drain_seconds, "How long running requests may take after SIGTERM");
 }
 
 Result<void> run_api(const ApiFlags& flags, ApiParts parts,
                      const std::function<void(std::uint16_t port, const std::string& model)>& on_listening) {
+  const Result<Presets> presets = Presets::create(flags.presets);
+  if (!presets) return presets.error();
   Result<text::ChatTemplate> chat_template = choose_template(flags, parts.tokenizer);
   if (!chat_template) {
     if (!flags.chat_template.empty()) return chat_template.error();
@@ -95,7 +98,8 @@ Result<void> run_api(const ApiFlags& flags, ApiParts parts,
     return random();
   };
   Result<std::unique_ptr<gateway::Gateway>> gateway = gateway::Gateway::create(
-      options, {parts.loop, *text, parts.metrics, parts.clock, next_random, unix_seconds, [&] { return probe(parts.loop); }});
+      options, {parts.loop, *text, parts.metrics, parts.clock, next_random, unix_seconds,
+                [&](const PresetChoice& choice) { return presets->resolve(choice); }, [&] { return probe(parts.loop); }});
   if (!gateway) return gateway.error();
   std::vector<http::Route> routes = (*gateway)->routes();
   std::move(parts.routes.begin(), parts.routes.end(), std::back_inserter(routes));

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/preset_flags.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/metrics.h"
 #include "runtime/base/result.h"
@@ -24,6 +25,7 @@ struct ApiFlags {
   std::string chat_template;
   std::uint32_t queue = 256;
   std::uint32_t drain_seconds = 30;
+  PresetFlags presets;
 };
 void add_api_flags(CLI::App& app, ApiFlags& flags);
 
@@ -40,7 +42,7 @@ struct ApiParts {
 
 // Serves until SIGINT or SIGTERM, then drains: no new requests, running ones finish. `on_listening` gets the port and
 // the model's name in the API. Requires: block_signals().
-// Errors: a chat template that does not exist, an address that cannot be listened on.
+// Errors: a chat template or a preset that does not exist, an address that cannot be listened on.
 Result<void> run_api(const ApiFlags& flags, ApiParts parts,
                      const std::function<void(std::uint16_t port, const std::string& model)>& on_listening);
 

@@ -138,7 +138,7 @@ Result<void> attend(const AttentionFlags& flags) {
                                                  model->group, model->head_dim, model->softcap};
         if (store.get() != before)
           if (Result<void> done = measure_attention(flags.node, attention::attention_kernels(*isa),
-                                                    {store->layout(), model->group, 0, model->softcap},
+                                                    {store->layout(), model->group, {}, model->softcap},
                                                     model->kv_heads, **pool, measured);
               !done)
             return done;

@@ -14,6 +14,7 @@
 #include "cli/loaded_model.h"
 #include "cli/measurement.h"
 #include "cli/roofline.h"
+#include "cli/preset_flags.h"
 #include "cli/step_driver.h"
 #include "runtime/plan/leaf.h"
 
@@ -26,6 +27,7 @@ struct BenchFlags {
   std::uint32_t generate = 64;
   std::vector<std::uint32_t> depths = {0};
   std::vector<std::uint32_t> batches = {1};
+  PresetFlags preset;
   std::string json;
   bool breakdown = false;
   bool roofline = false;
@@ -39,10 +41,10 @@ double median(std::vector<double> values) {
 
 class Bench {
  public:
-  Bench(const BenchFlags& flags, const LoadedModel& model, const ParsedClusterFlags& parsed, EmbeddedCluster& cluster,
-        std::optional<probe::LimitProbe> limits)
-      : flags_(flags), model_(model), parsed_(parsed), cluster_(cluster), limits_(std::move(limits)),
-        runs_(cluster.compute(), parsed.options.chunk_tokens) {}
+  Bench(const BenchFlags& flags, const HeadPlan& heads, const LoadedModel& model, const ParsedClusterFlags& parsed,
+        EmbeddedCluster& cluster, std::optional<probe::LimitProbe> limits)
+      : flags_(flags), heads_(heads), model_(model), parsed_(parsed), cluster_(cluster), limits_(std::move(limits)),
+        runs_(cluster.compute(), parsed.options.chunk_tokens, heads) {}
 
   Result<void> run();
   const std::vector<Measurement>& measurements() const { return measurements_; }
@@ -62,6 +64,7 @@ class Bench {
   probe::MachineLimits limits_now() { return limits_ ? limits_->measure() : probe::MachineLimits{}; }
 
   const BenchFlags& flags_;
+  const HeadPlan& heads_;
   const LoadedModel& model_;
   const ParsedClusterFlags& parsed_;
   EmbeddedCluster& cluster_;
@@ -106,7 +109,7 @@ StepWork Bench::prefill_work(Point at) const {
   for (std::uint32_t sequence = 0; sequence < at.batch; ++sequence)
     for (std::uint32_t done = 0; done < flags_.prompt;) {
       const std::uint32_t tokens = std::min(parsed_.options.chunk_tokens, flags_.prompt - done);
-      work.add(step_work(model_.config(), model_.decoder->weights(), cluster_.store().layout(), 1, at.depth + done, tokens, done + tokens == flags_.prompt));
+      work.add(step_work(model_.config(), model_.decoder->weights(), cluster_.store().layout(), heads_, 1, at.depth + done, tokens, done + tokens == flags_.prompt));
       done += tokens;
     }
   return work;
@@ -125,9 +128,10 @@ Result<void> Bench::decode(Point at) {
   const probe::MachineLimits limits = mean(before, limits_now());
   StepWork work;
   for (std::uint32_t t = 0; t < flags_.generate; ++t)
-    work.add(step_work(model_.config(), model_.decoder->weights(), cluster_.store().layout(), at.batch, filled + t, 1, true));
-  report("decode", at, flags_.generate * at.batch, *steps, work, limits,
-         cluster_.predict(filled + flags_.generate, at.batch).step_seconds);
+    work.add(step_work(model_.config(), model_.decoder->weights(), cluster_.store().layout(), heads_, at.batch, filled + t, 1, true));
+  std::optional<double> predicted;  // the cost model knows dense attention
+  if (heads_.sees_all()) predicted = cluster_.predict(filled + flags_.generate, at.batch).step_seconds;
+  report("decode", at, flags_.generate * at.batch, *steps, work, limits, predicted);
   return runs_.finish();
 }
 
@@ -207,6 +211,8 @@ Result<std::optional<probe::LimitProbe>> probe_machine(const BenchFlags& flags, 
 }
 
 Result<void> bench(const BenchFlags& flags) {
+  const Result<Presets> presets = Presets::create(flags.preset);
+  if (!presets) return presets.error();
   Result<ParsedClusterFlags> parsed = parse(flags.cluster);
   if (!parsed) return parsed.error();
   const std::uint32_t batch_max = *std::max_element(flags.batches.begin(), flags.batches.end());
@@ -223,7 +229,7 @@ Result<void> bench(const BenchFlags& flags) {
   const SystemClock clock;
   Result<std::unique_ptr<EmbeddedCluster>> cluster = EmbeddedCluster::create(*model, parsed->options, metrics, clock);
   if (!cluster) return cluster.error();
-  Bench bench(flags, *model, *parsed, **cluster, std::move(*limits));
+  Bench bench(flags, presets->default_heads(), *model, *parsed, **cluster, std::move(*limits));
   if (Result<void> done = bench.run(); !done) return done;
   return flags.json.empty() ? Result<void>() : write_json(flags.json, bench.measurements());
 }
@@ -234,6 +240,7 @@ Run add_bench(CLI::App& program, CLI::App*& subcommand) {
   subcommand = program.add_subcommand("bench", "Measure prefill and decode throughput");
   auto flags = std::make_shared<BenchFlags>();
   add_cluster_flags(*subcommand, flags->cluster);
+  add_preset_flag(*subcommand, flags->preset);
   subcommand->add_option("--prompt,-p", flags->prompt, "Tokens of the measured prefill; 0: none")->capture_default_str();
   subcommand->add_option("--generate,-n", flags->generate, "Tokens of the measured decode, each; 0: none")
       ->capture_default_str();

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/generated_text.h"
 #include "cli/local_service.h"
+#include "cli/preset_flags.h"
 #include "cli/sampling_flags.h"
 #include "runtime/text/chat_template.h"
 
@@ -22,6 +23,7 @@ std::atomic<bool> interrupted{false};
 struct ChatFlags {
   ClusterFlags cluster;
   SamplingFlags sampling;
+  PresetFlags preset;
   std::string system;
   std::string chat_template;
 };
@@ -30,6 +32,8 @@ void on_interrupt(int) { interrupted.store(true); }
 
 Result<void> chat(const ChatFlags& flags) {
   if (Result<void> valid = validate(flags.sampling.params); !valid) return valid;
+  const Result<Presets> presets = Presets::create(flags.preset);
+  if (!presets) return presets.error();
   Result<std::unique_ptr<LocalService>> local = LocalService::create(flags.cluster, 1);
   if (!local) return local.error();
   const text::Tokenizer& tokenizer = *(*local)->model().tokenizer;
@@ -49,7 +53,7 @@ Result<void> chat(const ChatFlags& flags) {
     if (!prompt) return prompt.error();
     interrupted.store(false);
     const Result<GeneratedText> answer =
-        generate(**local, std::move(*prompt), flags.sampling.max_tokens, flags.sampling.params, interrupted,
+        generate(**local, std::move(*prompt), flags.sampling.max_tokens, flags.sampling.params, presets->default_heads(), interrupted,
                  [](std::string_view piece) {
                    std::fwrite(piece.data(), 1, piece.size(), stdout);
                    std::fflush(stdout);
@@ -74,6 +78,7 @@ Run add_chat(CLI::App& program, CLI::App*& subcommand) {
   auto flags = std::make_shared<ChatFlags>();
   add_cluster_flags(*subcommand, flags->cluster);
   add_sampling_flags(*subcommand, flags->sampling);
+  add_preset_flag(*subcommand, flags->preset);
   subcommand->add_option("--system", flags->system, "A system message before the conversation");
   subcommand->add_option("--chat-template", flags->chat_template,
                          "Family of the chat template, where the file's is not recognised");

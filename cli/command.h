@@ -20,6 +20,7 @@ Run add_chat(CLI::App& program, CLI::App*& subcommand);
 Run add_bench(CLI::App& program, CLI::App*& subcommand);
 Run add_explain(CLI::App& program, CLI::App*& subcommand);
 Run add_logits(CLI::App& program, CLI::App*& subcommand);
+Run add_presets(CLI::App& program, CLI::App*& subcommand);
 Run add_model(CLI::App& program, CLI::App*& subcommand);
 
 // Prints "longshore: <error>" to stderr and returns the exit code: 2 for what the user can correct, else 1.

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/generated_text.h"
 #include "cli/local_service.h"
+#include "cli/preset_flags.h"
 #include "cli/sampling_flags.h"
 
 namespace longshore::cli {
@@ -20,11 +21,14 @@ std::atomic<bool> interrupted{false};
 struct CompleteFlags {
   ClusterFlags cluster;
   SamplingFlags sampling;
+  PresetFlags preset;
   std::string prompt;
 };
 
 Result<void> complete(const CompleteFlags& flags) {
   if (Result<void> valid = validate(flags.sampling.params); !valid) return valid;
+  const Result<Presets> presets = Presets::create(flags.preset);
+  if (!presets) return presets.error();
   const std::string prompt = flags.prompt != "-" ? flags.prompt : std::string(std::istreambuf_iterator<char>(std::cin), {});
   Result<std::unique_ptr<LocalService>> local = LocalService::create(flags.cluster, 1);
   if (!local) return local.error();
@@ -34,7 +38,7 @@ Result<void> complete(const CompleteFlags& flags) {
   std::signal(SIGINT, [](int) { interrupted.store(true); });
   const std::size_t prompt_tokens = tokens->size();
   const Result<GeneratedText> generated =
-      generate(**local, std::move(*tokens), flags.sampling.max_tokens, flags.sampling.params, interrupted,
+      generate(**local, std::move(*tokens), flags.sampling.max_tokens, flags.sampling.params, presets->default_heads(), interrupted,
                [](std::string_view piece) {
                  std::fwrite(piece.data(), 1, piece.size(), stdout);
                  std::fflush(stdout);
@@ -55,6 +59,7 @@ Run add_complete(CLI::App& program, CLI::App*& subcommand) {
   auto flags = std::make_shared<CompleteFlags>();
   add_cluster_flags(*subcommand, flags->cluster);
   add_sampling_flags(*subcommand, flags->sampling);
+  add_preset_flag(*subcommand, flags->preset);
   subcommand->add_option("PROMPT", flags->prompt, "The text to continue; - reads it from standard input")->required();
   return [flags] {
     const Result<void> completed = complete(*flags);

@@ -155,7 +155,7 @@ Result<void> measure(const ComputeProcess& process, const agent::ServedModel& se
   const model::ModelConfig& config = model.config();
   if (Result<void> done = measure_attention(process.flags.node,
                                             attention::attention_kernels(model.decoder->kernels().isa),
-                                            {parts.store->layout(), config.group(), 0, config.attention_softcap},
+                                            {parts.store->layout(), config.group(), {}, config.attention_softcap},
                                             config.kv_heads, *model.pool, parts.measured);
       !done)
     return done;

@@ -143,7 +143,7 @@ Result<void> EmbeddedCluster::measure() {
   const model::ModelConfig& config = model_.config();
   const attention::AttentionKernels& kernels = attention::attention_kernels(model_.decoder->kernels().isa);
   const Result<probe::AttentionRate> attention =
-      probe::attention_rate(kernels, {stores_.front()->layout(), config.group(), 0, config.attention_softcap},
+      probe::attention_rate(kernels, {stores_.front()->layout(), config.group(), {}, config.attention_softcap},
                             config.kv_heads, *model_.pool, kAttention);
   if (!attention) return attention.error();
   const kv::KvStore& store = *stores_.front();

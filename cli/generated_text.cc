@@ -23,7 +23,7 @@ struct Mailbox {
 }  // namespace
 
 Result<GeneratedText> generate(LocalService& local, std::vector<TokenId> prompt, std::uint32_t max_tokens,
-                               const SamplingParams& sampling, const std::atomic<bool>& stop,
+                               const SamplingParams& sampling, const HeadPlan& heads, const std::atomic<bool>& stop,
                                const std::function<void(std::string_view)>& on_text) {
   const text::Tokenizer& tokenizer = *local.model().tokenizer;
   const TimePoint begin = local.clock().now();
@@ -32,6 +32,7 @@ Result<GeneratedText> generate(LocalService& local, std::vector<TokenId> prompt,
   request.prompt = std::move(prompt);
   request.max_tokens = max_tokens;
   request.sampling = sampling;
+  request.heads = heads;
   request.sampling.end_tokens.assign(tokenizer.end_tokens().begin(), tokenizer.end_tokens().end());
   const auto mailbox = std::make_shared<Mailbox>();
   const Result<SequenceId> sequence =

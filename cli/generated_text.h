@@ -23,7 +23,7 @@ struct GeneratedText {
 // Produces the continuation of a prompt and hands out its text as it comes, whole characters at a time. Ends early when
 // `stop` becomes true. Errors: the service's.
 Result<GeneratedText> generate(LocalService& local, std::vector<TokenId> prompt, std::uint32_t max_tokens,
-                               const SamplingParams& sampling, const std::atomic<bool>& stop,
+                               const SamplingParams& sampling, const HeadPlan& heads, const std::atomic<bool>& stop,
                                const std::function<void(std::string_view)>& on_text);
 
 }  // namespace longshore::cli

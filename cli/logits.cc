@@ -10,12 +10,14 @@
 #include "cli/command.h"
 #include "cli/embedded_cluster.h"
 #include "cli/loaded_model.h"
+#include "cli/preset_flags.h"
 
 namespace longshore::cli {
 namespace {
 
 struct LogitsFlags {
   ClusterFlags cluster;
+  PresetFlags preset;
   std::string tokens;
   std::string out;
 };
@@ -38,6 +40,8 @@ Result<std::vector<TokenId>> read_tokens(const std::string& path, std::uint32_t 
 Result<void> write_logits(const LogitsFlags& flags) {
   const Result<ParsedClusterFlags> parsed = parse(flags.cluster);
   if (!parsed) return parsed.error();
+  const Result<Presets> presets = Presets::create(flags.preset);
+  if (!presets) return presets.error();
   const Result<LoadedModel> model = load_model(flags.cluster.model, flags.cluster.threads, parsed->isa);
   if (!model) return model.error();
   const Result<std::vector<TokenId>> tokens = read_tokens(flags.tokens, model->config().vocabulary);
@@ -61,6 +65,7 @@ Result<void> write_logits(const LogitsFlags& flags) {
   start.sequence = SequenceId{1};
   start.prompt_tokens = static_cast<std::uint32_t>(tokens->size());
   start.tokens_expected = tokens->size();
+  start.heads = presets->default_heads();
   batch.starts.push_back(start);
   const std::size_t chunk = parsed->options.chunk_tokens;
   for (std::size_t done = 0; done < tokens->size(); done += chunk) {
@@ -90,6 +95,7 @@ Run add_logits(CLI::App& program, CLI::App*& subcommand) {
   subcommand = program.add_subcommand("logits", "Write the logits after each of some tokens: f32 [T, V], row by row");
   auto flags = std::make_shared<LogitsFlags>();
   add_cluster_flags(*subcommand, flags->cluster);
+  add_preset_flag(*subcommand, flags->preset);
   subcommand->add_option("--tokens", flags->tokens, "File of token ids, separated by white space")->required();
   subcommand->add_option("--out", flags->out, "File to write")->required();
   return [flags] {

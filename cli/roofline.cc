@@ -14,7 +14,8 @@ void StepWork::add(const StepWork& other) {
 }
 
 StepWork step_work(const model::ModelConfig& config, const model::Weights& weights, const kv::KvLayout& layout,
-                   std::uint32_t sequences, std::uint32_t position, std::uint32_t tokens, bool logits) {
+                   const HeadPlan& heads, std::uint32_t sequences, std::uint32_t position, std::uint32_t tokens,
+                   bool logits) {
   StepWork work;
   const auto multiply = [&](const kernels::PackedMatrix& matrix, std::uint32_t rows) {
     work.weight_bytes += static_cast<double>(matrix.bytes());
@@ -24,14 +25,18 @@ StepWork step_work(const model::ModelConfig& config, const model::Weights& weigh
     for (const kernels::PackedMatrix* matrix : model::Weights::matrices(layer)) multiply(*matrix, sequences * tokens);
   if (logits) multiply(weights.output_matrix(), sequences);
 
-  const double kv_bytes = static_cast<double>(layout.block_bytes()) / kLeafTokens * config.kv_heads;  // of a position
-  const double operations = 4.0 * config.query_heads * config.head_dim;                                // of a row and a key
-  for (std::uint32_t layer = 0; layer < config.layers; ++layer) {
-    const double window = config.windowed(layer) ? config.window[layer] : position + tokens;
-    for (std::uint32_t t = 0; t < tokens; ++t)
-      work.f32_operations += sequences * operations * std::min<double>(window, position + t + 1);
-    work.kv_bytes += sequences * kv_bytes * std::min<double>(position + tokens, window + tokens - 1);
-  }
+  // Of one KV head: a position's bytes, and the operations of a row and a key.
+  const double kv_bytes = static_cast<double>(layout.block_bytes()) / kLeafTokens;
+  const double operations = 4.0 * config.group() * config.head_dim;
+  for (std::uint32_t layer = 0; layer < config.layers; ++layer)
+    for (std::uint32_t head = 0; head < config.kv_heads; ++head) {
+      const HeadRule rule =
+          config.windowed(layer) ? HeadRule{0, config.window[layer]} : heads.rule(layer, head, config.kv_heads);
+      const double most = rule.sees_all() ? position + tokens : double{1} * rule.sinks + rule.window;
+      for (std::uint32_t t = 0; t < tokens; ++t)
+        work.f32_operations += sequences * operations * std::min<double>(most, position + t + 1);
+      work.kv_bytes += sequences * kv_bytes * std::min<double>(position + tokens, most + tokens - 1);
+    }
   return work;
 }
 

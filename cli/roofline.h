@@ -5,6 +5,7 @@
 #include "runtime/kv/kv_codec.h"
 #include "runtime/model/model_config.h"
 #include "runtime/model/weights.h"
+#include "runtime/plan/head_plan.h"
 #include "workers/probe/machine_limits.h"
 
 namespace longshore::cli {
@@ -22,7 +23,7 @@ struct StepWork {
 
 // One step in which `sequences`, all at `position`, take `tokens` each; logits for the last of each if `logits`.
 StepWork step_work(const model::ModelConfig& config, const model::Weights& weights, const kv::KvLayout& layout,
-                   std::uint32_t sequences, std::uint32_t position, std::uint32_t tokens, bool logits);
+                   const HeadPlan& heads, std::uint32_t sequences, std::uint32_t position, std::uint32_t tokens, bool logits);
 
 // The time that a machine needs for it at its limits: the products, then attention, each by whichever of memory and
 // arithmetic takes longer (Williams et al. 2009, "Roofline"; here per phase, since the phases follow each other).

@@ -14,6 +14,7 @@ void StepDriver::start(std::uint32_t batch, std::uint64_t tokens_expected, std::
     start.sequence = SequenceId{++last_id_};
     start.prompt_tokens = prompt_tokens;
     start.tokens_expected = tokens_expected;
+    start.heads = heads_;
     starts_.push_back(start);
     sequences_.push_back({start.sequence, 0});
   }

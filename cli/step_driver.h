@@ -14,8 +14,9 @@ namespace longshore::cli {
 // seconds. Thread: one, which owns the node.
 class StepDriver {
  public:
-  // `chunk`: tokens of a prefill step, at most the node's rows_max.
-  StepDriver(compute::ComputeNode& node, std::uint32_t chunk) : node_(node), chunk_(chunk) {}
+  // `chunk`: tokens of a prefill step, at most the node's rows_max. `heads`: what the rows see.
+  StepDriver(compute::ComputeNode& node, std::uint32_t chunk, HeadPlan heads = {})
+      : node_(node), chunk_(chunk), heads_(std::move(heads)) {}
 
   // Begins `batch` sequences with the next step.
   void start(std::uint32_t batch, std::uint64_t tokens_expected, std::uint32_t prompt_tokens);
@@ -48,6 +49,7 @@ class StepDriver {
 
   compute::ComputeNode& node_;
   std::uint32_t chunk_;
+  HeadPlan heads_;
   Random random_{1};
   std::uint64_t last_id_ = 0;
   std::uint64_t last_step_ = 0;

@@ -8,15 +8,16 @@
 namespace longshore::attention {
 namespace {
 
-std::uint32_t first_visible(const AttendShape& shape, std::uint32_t position) {
-  return shape.window == 0 || position + 1 <= shape.window ? 0 : position + 1 - shape.window;
+std::uint32_t window_begin(const AttendShape& shape, std::uint32_t position) {
+  return static_cast<std::uint32_t>(shape.rule.window_begin(position));
 }
 
 KeyRange visible_in(const AttendShape& shape, std::uint32_t position, std::uint32_t leaf) {
   const std::uint32_t leaf_begin = leaf * kLeafTokens;
-  const std::uint32_t begin = std::max(first_visible(shape, position), leaf_begin);
+  const std::uint32_t begin = std::max(window_begin(shape, position), leaf_begin);
   const std::uint32_t end = std::min(position + 1, leaf_begin + kLeafTokens);
-  return begin < end ? KeyRange{begin - leaf_begin, end - leaf_begin} : KeyRange{};
+  if (begin < end) return {begin - leaf_begin, end - leaf_begin};
+  return leaf == 0 ? KeyRange{0, std::min(shape.rule.sinks, position + 1)} : KeyRange{};
 }
 
 void check_call(const AttendShape& shape, const Queries& queries) {
@@ -101,7 +102,7 @@ TreeRange required_range(const AttendShape& shape, std::uint32_t position) {
   const std::uint32_t leaf = leaf_of(position);
   if (leaf < 3) return {};
   const std::uint32_t end = leaf - 2;
-  const std::uint32_t first_leaf = std::max(1u, first_visible(shape, position) / kLeafTokens);
+  const std::uint32_t first_leaf = std::max(1u, window_begin(shape, position) / kLeafTokens);
   return {std::min(first_leaf - 1, end), end};
 }
 
@@ -197,7 +198,8 @@ Result<void> RowPartials::attend_local(const AttentionKernels& kernels,
   for (std::uint32_t piece = 0; piece < kPieces; ++piece) {
     const std::uint32_t leaf = leaves[piece];
     // The first token sees furthest back, the last one furthest ahead.
-    has_piece_[piece] = !repeats[piece] && !(piece == kPrevious && previous_elsewhere_) && first_visible(shape, queries.position) < (leaf + 1) * kLeafTokens;
+    const bool is_seen = window_begin(shape, queries.position) < (leaf + 1) * kLeafTokens || (leaf == 0 && shape.rule.sinks > 0);
+    has_piece_[piece] = !repeats[piece] && !(piece == kPrevious && previous_elsewhere_) && is_seen;
     if (!has_piece_[piece]) continue;
     const auto at =
         std::lower_bound(held.begin(), held.end(), leaf,

@@ -10,6 +10,7 @@
 #include "runtime/attention/partial_tree.h"
 #include "runtime/base/result.h"
 #include "runtime/kv/kv_codec.h"
+#include "runtime/plan/head_plan.h"
 
 namespace longshore::attention {
 
@@ -22,7 +23,7 @@ namespace longshore::attention {
 struct AttendShape {
   kv::KvLayout layout;
   std::uint32_t group = 1;   // G, query heads of this KV head
-  std::uint32_t window = 0;  // a token sees itself and the window-1 positions before it; 0: all before it
+  HeadRule rule = {};        // what a token sees
   float softcap = 0;         // see LeafTask
 };
 
@@ -42,9 +43,8 @@ struct HeldLeaf {
 };
 
 // What all holders together must cover, once each, for queries whose first token is at `position`: the tree
-// leaves [max(1, first / 128) - 1, max(i - 2, 0)), where first is the first position that this token sees (0
-// without a window, else max(0, position + 1 - window)) and i = position / 128. Leaves of T before it are the
-// identity for every row of the call and must not be named.
+// leaves [max(1, first / 128) - 1, max(i - 2, 0)), where first = rule.window_begin(position) and i = position / 128. Leaves
+// of T before it are the identity for every row of the call and must not be named.
 TreeRange required_range(const AttendShape& shape, std::uint32_t position);
 
 // Memory that attending needs besides its results; one per thread, reused. Grows to what a shape needs and

@@ -6,6 +6,7 @@
 
 #include "runtime/base/ids.h"
 #include "runtime/base/result.h"
+#include "runtime/plan/head_plan.h"
 #include "runtime/plan/sampling_params.h"
 
 namespace longshore {
@@ -17,6 +18,7 @@ struct SequenceStart {
   SamplingParams sampling;
   std::uint32_t prompt_tokens = 0;    // rows below follow the prompt's rule, rows above the decode rule
   std::uint64_t tokens_expected = 0;  // prompt and the most that may be produced: fixes the context stripe
+  HeadPlan heads;                     // of its preset
   // It takes over the first leaves of a sequence that is over and was kept, and begins behind them: its first run is at
   // 128 * leaves. It keeps that sequence's plan.
   struct Prefix {

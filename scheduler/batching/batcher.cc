@@ -32,6 +32,7 @@ Result<void> Batcher::add(SequenceId id, SequenceRequest request) {
   sequence.tokens = std::move(request.prompt);
   sequence.max_tokens = request.max_tokens;
   sequence.score_prompt = request.score_prompt;
+  sequence.heads = std::move(request.heads);
   sequence.cache_salt = std::move(request.cache_salt);
   sequence.leaf_names = std::move(request.leaf_names);
   sequence.rows_spared = rows_cached(sequence.leaf_names);
@@ -150,7 +151,7 @@ bool Batcher::may_take_prefix(const Sequence& sequence) const {
 void Batcher::take_prefix(Sequence& sequence) {
   if (!may_take_prefix(sequence)) return;
   const std::uint32_t leaves = sequence.leaves_to_share();
-  name_leaves(sequence.cache_salt, sequence.tokens, leaves, sequence.leaf_names);
+  name_leaves(sequence.heads, sequence.cache_salt, sequence.tokens, leaves, sequence.leaf_names);
   sequence.prefix = prefixes_.find(std::span(sequence.leaf_names).first(leaves));
   if (!sequence.prefix) return;
   sequence.leaves_cached = sequence.prefix->leaves;
@@ -168,7 +169,7 @@ bool Batcher::awaits_prefix(Sequence& sequence, const Sequence* oldest_prefill) 
   leave_prefix(sequence);
   take_prefix(sequence);
   reserve(sequence, room - sequence.leaves_cached);
-  if (options_.prefixes_end_whole) return false;  // a running one holds only what its own next row sees
+  if (options_.prefixes_end_whole || !sequence.heads.sees_all()) return false;  // a running one holds only what its own next row sees
   const RunningPrefix running = running_prefix(sequence);
   if (running.leaves <= sequence.leaves_cached) return false;
   const Sequence& carrier = *running.carrier;
@@ -246,6 +247,7 @@ void Batcher::append(Sequence& sequence, std::uint32_t rows, StepBatch& batch, I
                             .sampling = sequence.sampling,
                             .prompt_tokens = sequence.prompt_tokens,
                             .tokens_expected = std::uint64_t{sequence.prompt_tokens} + sequence.max_tokens,
+                            .heads = sequence.heads,
                             .prefix = sequence.prefix,
                             .asks_every_holder = sequence.asks_every_holder});
     sequence.started = true;
@@ -475,9 +477,9 @@ void Batcher::retire(SequenceId id) {
   if (options_.prefix_cache && sequence.started && sequence.generation == generation_ && leaves > 0) {
     bool has_place = true;
     while (has_place && prefixes_.carriers() >= PrefixCache::kCarriersMax) has_place = evict_prefix();
-    name_leaves(sequence.cache_salt, sequence.tokens, leaves, sequence.leaf_names);
+    name_leaves(sequence.heads, sequence.cache_salt, sequence.tokens, leaves, sequence.leaf_names);
     if (has_place && prefixes_.carry(id, sequence.epoch, std::span(sequence.leaf_names).first(leaves),
-                                     sequence.leaves_cached, sequence.prefix)) {
+                                     sequence.leaves_cached, sequence.prefix, !sequence.heads.sees_all())) {
       keeps_[id] = leaves;
       sequence.started = false;  // there is nothing left to release as its own
     }

@@ -8,10 +8,12 @@
 
 namespace longshore::batching {
 
-void name_leaves(std::string_view cache_salt, std::span<const TokenId> tokens, std::uint32_t leaves,
-                 std::vector<Sha256>& names) {
+void name_leaves(const HeadPlan& heads, std::string_view cache_salt, std::span<const TokenId> tokens,
+                 std::uint32_t leaves, std::vector<Sha256>& names) {
   CHECK(std::size_t{leaves} * kLeafTokens <= tokens.size()) << leaves << " leaves of " << tokens.size() << " tokens";
-  blocks::ChainRoot root;  // of one model on one node: only the salt differs
+  blocks::ChainRoot root;  // of one model on one node: only these differ
+  const std::string preset = to_text(heads);
+  root.preset = preset;
   root.cache_salt = cache_salt;
   for (auto leaf = names.size(); leaf < leaves; ++leaf)
     names.push_back(blocks::chain_next(leaf == 0 ? blocks::chain_root(root) : names.back(),
@@ -44,7 +46,8 @@ std::optional<PrefixCache::Prefix> PrefixCache::match(std::span<const Sha256> na
     const auto leaf = leaves_.find(names[i]);
     if (leaf == leaves_.end()) break;
     const Carrier& carrier = carriers_.at(leaf->second.carrier);
-    if (!whole_only_ || (carrier.is_whole && carrier.end == i + 1)) longest = Prefix{leaf->second.carrier, carrier.epoch, i + 1};
+    const bool ends_whole = whole_only_ || carrier.ends_whole;
+    if (!ends_whole || (carrier.is_whole && carrier.end == i + 1)) longest = Prefix{leaf->second.carrier, carrier.epoch, i + 1};
   }
   return longest;
 }
@@ -70,7 +73,7 @@ void PrefixCache::unpin(const Sha256& name) {
 }
 
 bool PrefixCache::carry(SequenceId sequence, SequenceEpoch epoch, std::span<const Sha256> names,
-                        std::uint32_t adopted, const std::optional<Prefix>& begun_with) {
+                        std::uint32_t adopted, const std::optional<Prefix>& begun_with, bool ends_whole) {
   std::uint32_t first = 0;
   while (first < names.size() && leaves_.contains(names[first])) ++first;
   const auto end = static_cast<std::uint32_t>(names.size());
@@ -83,7 +86,7 @@ bool PrefixCache::carry(SequenceId sequence, SequenceEpoch epoch, std::span<cons
                            carriers_.at(carrier).epoch == begun_with->epoch;
     if (!is_shared) ++copies;
   }
-  CHECK(carriers_.emplace(sequence, Carrier{epoch, first, end, copies, true}).second)
+  CHECK(carriers_.emplace(sequence, Carrier{epoch, first, end, copies, true, ends_whole}).second)
       << "sequence " << sequence.value << " has ended before";
   copies_ += copies;
   ++now_;

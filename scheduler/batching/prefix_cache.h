@@ -11,14 +11,16 @@
 
 #include "runtime/base/ids.h"
 #include "runtime/base/sha256.h"
+#include "runtime/plan/head_plan.h"
 #include "runtime/plan/step_batch.h"
 
 namespace longshore::batching {
 
-// Completes the names of the first `leaves` leaves of a sequence, each by its tokens, all before them, and the salt that
-// keeps tenants apart. Requires: leaves * 128 <= tokens.size(); `names` are those of its first leaves, or none.
-void name_leaves(std::string_view cache_salt, std::span<const TokenId> tokens, std::uint32_t leaves,
-                 std::vector<Sha256>& names);
+// Completes the names of the first `leaves` leaves of a sequence, each by its tokens, all before them, what its rows see,
+// and the salt that keeps tenants apart. Requires: leaves * 128 <= tokens.size(); `names` are those of its first leaves, or
+// none.
+void name_leaves(const HeadPlan& heads, std::string_view cache_salt, std::span<const TokenId> tokens,
+                 std::uint32_t leaves, std::vector<Sha256>& names);
 
 // How many leaves two sequences begin with in common, by their names.
 std::uint32_t leaves_in_common(std::span<const Sha256> a, std::span<const Sha256> b);
@@ -51,9 +53,10 @@ class PrefixCache {
   static constexpr std::size_t kCarriersMax = 1024;
 
   // A sequence has ended that holds these leaves (all its full ones), of which it took the first `adopted` from here, or
-  // `begun_with` from one that ran then. Whether it is to keep them: not if others carry them all.
+  // `begun_with` from one that ran then. With `ends_whole` it can be continued only where it ended, as all can under `whole_only`.
+  // Whether it is to keep them: not if others carry them all.
   bool carry(SequenceId sequence, SequenceEpoch epoch, std::span<const Sha256> names, std::uint32_t adopted,
-             const std::optional<Prefix>& begun_with);
+             const std::optional<Prefix>& begun_with, bool ends_whole = false);
 
   // Evicts one leaf: its carrier is to keep only `keep` leaves from now on; none means that it is over.
   // Nothing if every leaf lies on a pinned path.
@@ -86,6 +89,7 @@ class PrefixCache {
     std::uint32_t end = 0;
     std::uint32_t copies = 0;  // leaves before `first` that are not the carriers' here: another came first
     bool is_whole = true;      // nothing of it was evicted
+    bool ends_whole = false;
   };
 
   // Changes a leaf and its place among the evictable ones.

@@ -21,6 +21,7 @@ struct SequenceRequest {
   std::uint32_t max_tokens = 0;  // 0: run (and score) the prompt only
   bool score_prompt = false;
   SamplingParams sampling;
+  HeadPlan heads;                  // of its preset; shares prefixes only with those of an equal one
   std::string cache_salt;          // shares prefixes only with those of the same salt
   std::vector<Sha256> leaf_names;  // of the prompt's first leaves, as far as they are known (name_leaves)
   bool asks_every_holder = false;  // see SequenceStart
@@ -55,6 +56,7 @@ struct Sequence {
   std::uint32_t max_tokens = 0;
   bool score_prompt = false;
   SamplingParams sampling;
+  HeadPlan heads;
   std::string cache_salt;
   bool asks_every_holder = false;
   std::vector<Sha256> leaf_names;     // as far as they were asked for (prefix_cache.h)

@@ -48,6 +48,7 @@ PlanContext Gateway::State::plan_context() const {
   return {.options = options,
           .text = parts.text,
           .context_tokens_max = parts.service.context_tokens_max(),
+          .resolve_preset = parts.resolve_preset,
           .random = parts.random,
           .unix_seconds = parts.unix_seconds};
 }

@@ -3,6 +3,8 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/metrics.h"
 #include "runtime/base/result.h"
+#include "runtime/plan/head_plan.h"
+#include "runtime/plan/preset_choice.h"
 #include "scheduler/gateway/text_model.h"
 #include "scheduler/service/generation.h"
 #include "transport/http/reply.h"
@@ -36,6 +38,8 @@ struct GatewayParts {
   const Clock& clock;
   std::function<std::uint64_t()> random;       // missing seeds and reply ids; thread-safe
   std::function<std::int64_t()> unix_seconds;  // `created` of replies; thread-safe
+  // What the rows of a request may see. Errors: kNotFound, kInvalidArgument; thread-safe.
+  std::function<Result<HeadPlan>(const PresetChoice&)> resolve_preset;
   std::function<Result<void>()>
       ready;  // a tiny decode through every shard, within its own deadline; thread-safe
 };

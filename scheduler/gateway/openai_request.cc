@@ -118,6 +118,26 @@ void read_stream(FieldReader& fields, GenerationFields& out) {
   if (options.error()) fields.refuse("stream_options", options.error()->message);
 }
 
+// {"preset": NAME, PARAMETER: NUMBER, ...}
+void read_attention(FieldReader& fields, PresetChoice& attention) {
+  const json::value* value = fields.find("attention");
+  if (value == nullptr) return;
+  const auto* object = value->if_object();
+  if (object == nullptr) return fields.refuse_value("attention", *value, "an object with \"preset\"");
+  if (object->size() > kAttentionFieldsMax)
+    return fields.refuse("attention", "attention has " + std::to_string(object->size()) + " fields; at most " +
+                                          std::to_string(kAttentionFieldsMax) + " are possible");
+  FieldReader reader(*object, "attention.");
+  attention.preset = reader.string("preset");
+  if (attention.preset.empty()) reader.refuse("preset", "attention.preset is missing; it must name a preset");
+  for (const auto& [key, parameter] : *object) {
+    if (key == "preset" || parameter.is_null()) continue;
+    const auto number = reader.integer(key, 0, std::numeric_limits<std::uint32_t>::max());
+    attention.parameters[std::string(key)] = static_cast<std::uint32_t>(number.value_or(0));
+  }
+  if (reader.error()) fields.refuse("attention", reader.error()->message);
+}
+
 GenerationFields read_generation(FieldReader& fields, std::uint32_t vocabulary) {
   GenerationFields out;
   refuse_unsupported(fields);
@@ -135,6 +155,7 @@ GenerationFields read_generation(FieldReader& fields, std::uint32_t vocabulary) 
   read_stop(fields, out.stop);
   read_stream(fields, out);
   fields.string("user");
+  read_attention(fields, out.attention);
   out.cache_salt = fields.string("cache_salt");
   out.return_token_ids = fields.boolean("return_token_ids", false);
   out.return_tokens_as_token_ids = fields.boolean("return_tokens_as_token_ids", false);

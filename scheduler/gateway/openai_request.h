@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/base/ids.h"
+#include "runtime/plan/preset_choice.h"
 #include "runtime/plan/sampling_params.h"
 #include "scheduler/gateway/text_model.h"
 #include "transport/http/message.h"
@@ -17,6 +18,7 @@ namespace longshore::gateway {
 inline constexpr std::size_t kStopStringsMax = 16;  // OpenAI allows 4; harnesses send more
 inline constexpr std::size_t kStopBytesMax = 1024;  // of one stop string: it is matched in every step
 inline constexpr std::size_t kMessagesMax = 4096;
+inline constexpr std::size_t kAttentionFieldsMax = 32;
 inline constexpr std::size_t kJsonValuesMax = 1u << 21;  // of one body: 24 bytes each once parsed
 inline constexpr std::size_t kJsonDepthMax = 32;
 
@@ -30,6 +32,7 @@ struct GenerationFields {
   std::string model;        // empty: the one that is served
   SamplingParams sampling;  // seed, choice and end_tokens are the gateway's to set
   std::optional<std::int64_t> seed;
+  PresetChoice attention;
   std::string cache_salt;
   std::optional<std::uint32_t> max_tokens;  // max_completion_tokens wins over max_tokens
   std::uint32_t n = 1;                      // [1, 128]

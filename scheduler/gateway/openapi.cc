@@ -71,6 +71,7 @@ const std::string_view kOpenApi = R"json({
       "return_token_ids": {"type": "boolean", "default": false, "description": "adds token_ids and prompt_token_ids"},
       "return_tokens_as_token_ids": {"type": "boolean", "default": false, "description": "token_id:123 in place of token texts in logprobs"},
       "user": {"type": "string"},
+      "attention": {"type": "object", "required": ["preset"], "maxProperties": 32, "properties": {"preset": {"type": "string"}}, "additionalProperties": {"type": "integer", "minimum": 0}, "description": "a preset by name, and its parameters; `longshore presets` lists them"},
       "cache_salt": {"type": "string", "description": "shares cached prefixes with requests of the same salt only"}}},
     "ChatRequest": {"allOf": [{"$ref": "#/components/schemas/Generation"}, {"type": "object", "required": ["messages"], "properties": {
       "messages": {"type": "array", "minItems": 1, "maxItems": 4096, "items": {"type": "object", "required": ["role", "content"], "properties": {

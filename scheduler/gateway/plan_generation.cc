@@ -78,6 +78,7 @@ Parsed<std::uint32_t> tokens_for(const GenerationFields& fields,
 // Adds n choices for the plan's last prompt.
 void add_choices(GenerationPlan& plan,
                  const GenerationFields& fields,
+                 const HeadPlan& heads,
                  std::uint32_t max_tokens,
                  bool score_prompt,
                  const std::optional<EchoedPrompt>& echo,
@@ -89,6 +90,7 @@ void add_choices(GenerationPlan& plan,
     choice.request.prompt = prompt;
     choice.request.max_tokens = max_tokens;
     choice.request.score_prompt = score_prompt;
+    choice.request.heads = heads;
     choice.request.cache_salt = fields.cache_salt;
     choice.request.sampling = fields.sampling;
     choice.request.sampling.seed = static_cast<std::uint64_t>(plan.head.seed);
@@ -109,10 +111,18 @@ http::ApiError to_prompt_error(const Error& error, std::string param) {
   return refused;
 }
 
+Parsed<HeadPlan> heads_of(const GenerationFields& fields, const PlanContext& context) {
+  Result<HeadPlan> heads = context.resolve_preset(fields.attention);
+  if (heads) return std::move(*heads);
+  return refuse(400, heads.error().message, "invalid_argument", "attention");
+}
+
 }  // namespace
 
 Parsed<GenerationPlan> plan_generation(const ChatRequest& request, const PlanContext& context) {
   if (auto error = check_model(request.fields.model, context.options)) return std::move(*error);
+  const auto heads = heads_of(request.fields, context);
+  if (const auto* error = std::get_if<http::ApiError>(&heads)) return *error;
   auto prompt = context.text.chat_prompt(request.messages);
   if (!prompt) return to_prompt_error(prompt.error(), "messages");
   const auto max_tokens =
@@ -120,13 +130,15 @@ Parsed<GenerationPlan> plan_generation(const ChatRequest& request, const PlanCon
   if (const auto* error = std::get_if<http::ApiError>(&max_tokens)) return *error;
   GenerationPlan plan = outline(Api::kChat, request.fields, context);
   plan.prompts.push_back(std::move(*prompt));
-  add_choices(plan, request.fields, std::get<std::uint32_t>(max_tokens), false, std::nullopt, context.text);
+  add_choices(plan, request.fields, std::get<HeadPlan>(heads), std::get<std::uint32_t>(max_tokens), false, std::nullopt, context.text);
   return plan;
 }
 
 Parsed<GenerationPlan> plan_generation(const CompletionRequest& request, const PlanContext& context) {
   const GenerationFields& fields = request.fields;
   if (auto error = check_model(fields.model, context.options)) return std::move(*error);
+  const auto heads = heads_of(fields, context);
+  if (const auto* error = std::get_if<http::ApiError>(&heads)) return *error;
   if (request.prompts.size() * fields.n > context.options.choices_max)
     return refuse(400,
                   std::to_string(request.prompts.size()) + " prompts times n " + std::to_string(fields.n) +
@@ -146,7 +158,7 @@ Parsed<GenerationPlan> plan_generation(const CompletionRequest& request, const P
       echo = echo_prompt(context.text, *tokens,
                          written != nullptr ? std::optional<std::string_view>(*written) : std::nullopt);
     plan.prompts.push_back(std::move(*tokens));
-    add_choices(plan, fields, std::get<std::uint32_t>(max_tokens),
+    add_choices(plan, fields, std::get<HeadPlan>(heads), std::get<std::uint32_t>(max_tokens),
                 request.echo && fields.sampling.report_logprobs, echo, context.text);
   }
   return plan;

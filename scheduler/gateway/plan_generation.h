@@ -18,12 +18,13 @@ struct PlanContext {
   const GatewayOptions& options;
   const TextModel& text;
   std::uint32_t context_tokens_max = 0;
+  const std::function<Result<HeadPlan>(const PresetChoice&)>& resolve_preset;
   const std::function<std::uint64_t()>& random;
   const std::function<std::int64_t()>& unix_seconds;
 };
 
 // Tokenizes the prompts, fills in defaults, chooses a missing seed, and checks what needs the model: its name
-// (404), the template, the context length, the number of choices (400).
+// (404), the preset, the template, the context length, the number of choices (400).
 Parsed<GenerationPlan> plan_generation(const ChatRequest& request, const PlanContext& context);
 Parsed<GenerationPlan> plan_generation(const CompletionRequest& request, const PlanContext& context);
 

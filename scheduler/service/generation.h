@@ -7,6 +7,7 @@
 
 #include "runtime/base/ids.h"
 #include "runtime/base/result.h"
+#include "runtime/plan/head_plan.h"
 #include "runtime/plan/sampling_params.h"
 #include "runtime/plan/step_outcome.h"
 
@@ -21,6 +22,7 @@ struct GenerationRequest {
   std::uint32_t max_tokens = 0;       // 0: produce nothing (score the prompt only)
   bool score_prompt = false;          // report the log-probability of each prompt token after the first
   SamplingParams sampling;
+  HeadPlan heads;                     // of its preset
   std::string cache_salt;             // its leaves in the prefix cache are shared with requests of the same salt only
   bool asks_every_holder = false;     // a probe: every attention node of the plan must answer, in every layer
 };

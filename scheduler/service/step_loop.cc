@@ -58,7 +58,7 @@ Result<SequenceId> StepLoop::start(GenerationRequest request, GenerationCallback
   if (draining_) return make_error(ErrorCode::kUnavailable, "the server is shutting down and takes no new requests");
   std::vector<Sha256> names;
   if (replicas_.size() > 1 && options_.batcher.prefix_cache && !request.score_prompt && !request.prompt.empty())
-    batching::name_leaves(request.cache_salt, request.prompt,
+    batching::name_leaves(request.heads, request.cache_salt, request.prompt,
                           static_cast<std::uint32_t>((request.prompt.size() - 1) / kLeafTokens), names);
   Replica* replica = choose(request.prompt.size(), names);
   if (!replica) return make_error(ErrorCode::kUnavailable, "no compute node is there: try again later");
@@ -67,6 +67,7 @@ Result<SequenceId> StepLoop::start(GenerationRequest request, GenerationCallback
                                          .max_tokens = request.max_tokens,
                                          .score_prompt = request.score_prompt,
                                          .sampling = std::move(request.sampling),
+                                         .heads = std::move(request.heads),
                                          .cache_salt = std::move(request.cache_salt),
                                          .leaf_names = std::move(names),
                                          .asks_every_holder = request.asks_every_holder});

@@ -24,6 +24,7 @@ inline constexpr std::uint32_t kTextBytesMax = 4096;    // error texts; longer o
 inline constexpr std::uint32_t kStepEntriesMax = 4096;  // starts, releases, keeps and entries of a batch, each
 inline constexpr std::uint32_t kPrefixLeavesMax = 0xffffffffu / 128;  // what positions of 32 bits have room for
 inline constexpr std::uint32_t kStepTokensMax = std::uint32_t{1} << 20;  // of all entries of a batch together
+inline constexpr std::uint32_t kHeadRulesMax = 65536;                    // of one sequence: layers times KV heads
 inline constexpr std::uint32_t kLogitBiasMax = 300;
 inline constexpr std::uint32_t kEndTokensMax = 64;
 inline constexpr std::uint32_t kTopLogprobsMax = 32;

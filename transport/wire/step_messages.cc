@@ -13,7 +13,7 @@ namespace longshore::wire {
 namespace {
 
 // The least that one of each can take: what `count` holds an announced number against.
-constexpr std::size_t kStartBytesMin = 101;
+constexpr std::size_t kStartBytesMin = 105;
 constexpr std::size_t kReleaseBytes = 8;
 constexpr std::size_t kKeepBytes = 12;
 constexpr std::size_t kEntryBytesMin = 30;
@@ -21,6 +21,25 @@ constexpr std::size_t kScoredBytesMin = 12;
 constexpr std::size_t kLogprobBytes = 8;
 constexpr std::size_t kOutcomeBytesMin = 22;
 constexpr std::size_t kBiasBytes = 8;
+constexpr std::size_t kHeadRuleBytes = 8;
+
+void put_heads(Writer& writer, const HeadPlan& heads) {
+  writer.count(heads.rules.size(), kHeadRulesMax);
+  for (const HeadRule& rule : heads.rules) {
+    writer.put(rule.sinks);
+    writer.put(rule.window);
+  }
+}
+
+HeadPlan get_heads(Reader& reader) {
+  HeadPlan heads;
+  const std::uint32_t rules = reader.count("head rules", kHeadRulesMax, kHeadRuleBytes);
+  for (std::uint32_t i = 0; i < rules && !reader.bad(); ++i) {
+    const auto sinks = reader.in_range<std::uint32_t>("sinks", 0, kLeafTokens);
+    heads.rules.push_back({sinks, reader.get<std::uint32_t>("window")});
+  }
+  return heads;
+}
 
 void put_sampling(Writer& writer, const SamplingParams& sampling) {
   writer.put(sampling.temperature);
@@ -148,6 +167,7 @@ transport::Message encode(const StepBatch& batch, transport::MessagePool& pool) 
     writer.put(prefix.carrier.value);
     writer.put(prefix.epoch.value);
     writer.flag(start.asks_every_holder);
+    put_heads(writer, start.heads);
     put_sampling(writer, start.sampling);
   }
   writer.count(batch.releases.size(), kStepEntriesMax);
@@ -197,6 +217,7 @@ Result<StepBatch> decode_step_batch(std::span<const std::byte> frame) {
     prefix.epoch.value = reader.get<std::uint32_t>("prefix epoch");
     if (prefix.leaves > 0) start.prefix = prefix;
     start.asks_every_holder = reader.flag("asks_every_holder");
+    start.heads = get_heads(reader);
     start.sampling = get_sampling(reader);
     batch.starts.push_back(std::move(start));
   }

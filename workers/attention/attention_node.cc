@@ -32,7 +32,7 @@ AttentionNode::AttentionNode(std::string name, NodeId id, const ServedModel& mod
       attend_seconds_(metrics.histogram("longshore_attention_attend_seconds",
                                         "Time to answer one attention query, from its arrival to its reply",
                                         kStepPhaseBuckets, {{"node", name_}})) {
-  const attention::AttendShape shape{store.layout(), model.group, 0, model.softcap};
+  const attention::AttendShape shape{store.layout(), model.group, {}, model.softcap};
   for (attention::AttendScratch& scratch : scratch_) scratch.reserve(shape);
 }
 

@@ -75,7 +75,7 @@ std::optional<Error> AttentionNode::find_leaves(transport::PeerId peer, const wi
 void AttentionNode::attend(const wire::AttentionQuery& query, std::vector<std::optional<Error>>& errors) {
   std::size_t heads = 0;
   for (const wire::QueryItem& item : query.items) heads += item.kv_heads.size();
-  const attention::AttendShape shape{store_.layout(), model_.group, 0, model_.softcap};
+  const attention::AttendShape shape{store_.layout(), model_.group, {}, model_.softcap};
   units_.clear();
   for (std::size_t i = 0; i < query.items.size(); ++i) {
     if (errors[i]) continue;
@@ -102,7 +102,7 @@ Result<void> AttentionNode::attend_unit(const wire::AttentionQuery& query, std::
   const Unit& unit = units_[u];
   const wire::QueryItem& item = query.items[unit.item];
   Answer& answer = answers_[unit.item][unit.head];
-  const attention::AttendShape shape{store_.layout(), model_.group, 0, model_.softcap};
+  const attention::AttendShape shape{store_.layout(), model_.group, {}, model_.softcap};
   const std::size_t head_width = std::size_t{model_.group} * model_.head_dim;
   const attention::Queries rows{item.q.data() + unit.head * item.tokens * head_width, head_width, item.position, item.tokens};
   if (unit.part == 0 && answer.previous)

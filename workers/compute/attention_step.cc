@@ -27,11 +27,11 @@ AttentionStep::AttentionStep(const model::ModelConfig& config, const attention::
       reply_deadline_(reply_deadline),
       workers_(pool.threads()),
       remote_partials_(config.layers, 0) {
-  for (Worker& worker : workers_) worker.scratch.reserve(shape(0));
+  for (Worker& worker : workers_) worker.scratch.reserve(shape({}));
 }
 
-attention::AttendShape AttentionStep::shape(std::uint32_t layer) const {
-  return {store_.layout(), config_.group(), config_.window[layer], config_.attention_softcap};
+attention::AttendShape AttentionStep::shape(HeadRule rule) const {
+  return {store_.layout(), config_.group(), rule, config_.attention_softcap};
 }
 
 attention::Queries AttentionStep::queries(const AttendedGroup& group, std::uint32_t head,
@@ -55,7 +55,7 @@ void AttentionStep::begin(StepId step, std::vector<AttendedGroup> groups) {
   for (const AttendedGroup& group : groups_)
     leaves_longest = std::max(leaves_longest, leaf_of(group.rows.position) + 1 - group.remote_end);
   const std::size_t tasks = std::max<std::size_t>(1, groups_.size() * config_.kv_heads);
-  parts_ = attention::parts_of(shape(0), leaves_longest, tasks, pool_.threads());
+  parts_ = attention::parts_of(shape({}), leaves_longest, tasks, pool_.threads());
 
   units_.clear();
   for (std::uint32_t g = 0; g < groups_.size(); ++g)
@@ -78,6 +78,7 @@ void AttentionStep::send_queries(std::uint32_t layer, model::Activations& a) {
     if (group.error) continue;
     const SequenceState& sequence = *group.sequence;
     for (std::uint32_t head = 0; head < config_.kv_heads; ++head) {
+      if (!sequence.rule(config_, layer, head).sees_all()) continue;
       // A pattern of n entries shows all its nodes within n stripes.
       const std::size_t stripes = sequence.plan->holders[head].size();
       for (std::uint32_t leaf = 1, s = 0; s < stripes; leaf += sequence.stripe, ++s) {
@@ -171,7 +172,8 @@ void AttentionStep::attend_here(std::uint32_t layer, model::Activations& a) {
 
 void AttentionStep::run_unit(std::uint32_t layer, const Unit& unit, model::Activations& a, Worker& worker) {
   const AttendedGroup& group = groups_[unit.group];
-  const attention::AttendShape of_layer = shape(layer);
+  const HeadRule rule = group.sequence->rule(config_, layer, unit.head);
+  const attention::AttendShape of_head = shape(rule);
   const attention::Queries q = queries(group, unit.head, a);
   const std::uint32_t position = group.rows.position;
   blocks_.held_leaves(*group.sequence, layer, unit.head, position, position + group.rows.tokens, group.remote_end,
@@ -180,9 +182,9 @@ void AttentionStep::run_unit(std::uint32_t layer, const Unit& unit, model::Activ
   // Part 0 takes the hot leaves and the first piece of T, the others a piece each.
   std::span<const attention::HeldLeaf> held = worker.held;
   std::array<std::uint32_t, attention::kPartsMax + 1> cuts{};
-  const attention::TreeRange range = attention::required_range(of_layer, position);
+  const attention::TreeRange range = attention::required_range(of_head, position);
   attention::TreeRange local = range;
-  if (config_.window[layer] == 0) local.begin = std::max(local.begin, group.remote_end - 1);
+  if (rule.sees_all()) local.begin = std::max(local.begin, group.remote_end - 1);
   const bool cut = parts_ > 1 && !local.is_empty();
   if (cut) attention::cut_aligned(local, std::span(cuts).first(parts_ + 1));
   const auto first_at = [&](std::uint32_t tree_leaf) {  // index into held of the first leaf not before it
@@ -198,7 +200,7 @@ void AttentionStep::run_unit(std::uint32_t layer, const Unit& unit, model::Activ
     nodes.reset(group.rows.tokens * config_.group(), config_.head_dim);
     if (!cut) return;
     const std::size_t begin = first_at(cuts[unit.part]), end = first_at(cuts[unit.part + 1]);
-    done = attention::attend_range(kernels_, of_layer, q, held.subspan(begin, end - begin), nodes, worker.scratch);
+    done = attention::attend_range(kernels_, of_head, q, held.subspan(begin, end - begin), nodes, worker.scratch);
   } else {
     const bool whole = is_whole(layer, unit.group);
     attention::RowPartials& partials = whole ? worker.partials : partials_[index(unit.group, unit.head)];
@@ -209,8 +211,8 @@ void AttentionStep::run_unit(std::uint32_t layer, const Unit& unit, model::Activ
       own.insert(own.end(), held.begin() + static_cast<std::ptrdiff_t>(end), held.end());
       held = own;
     }
-    const bool is_previous_remote = config_.window[layer] == 0 && group.remote_end > 1 && group.remote_end == leaf_of(position);
-    done = partials.attend_local(kernels_, of_layer, q, held, worker.scratch,
+    const bool is_previous_remote = rule.sees_all() && group.remote_end > 1 && group.remote_end == leaf_of(position);
+    done = partials.attend_local(kernels_, of_head, q, held, worker.scratch,
                                  is_previous_remote ? attention::PreviousLeaf::kElsewhere : attention::PreviousLeaf::kHere);
     if (done && whole) {
       const std::size_t width = std::size_t{config_.query_heads} * config_.head_dim;

@@ -71,7 +71,7 @@ class AttentionStep {
   void take_reply(std::uint32_t layer, const Asked& asked);
   void merge(std::uint32_t layer, model::Activations& a);
   void zero_failed(model::Activations& a) const;
-  attention::AttendShape shape(std::uint32_t layer) const;
+  attention::AttendShape shape(HeadRule rule) const;
   attention::Queries queries(const AttendedGroup& group, std::uint32_t head, const model::Activations& a) const;
   std::size_t index(std::uint32_t group, std::uint32_t head) const { return std::size_t{group} * config_.kv_heads + head; }
   bool is_whole(std::uint32_t layer, std::uint32_t group) const {

@@ -9,14 +9,21 @@
 namespace longshore::compute {
 
 BlockPush::BlockPush(const model::ModelConfig& config, kv::KvStore& store, ThreadPool& pool, Holders& holders,
-                     transport::RegionId region, const Sha256& chain_root)
+                     transport::RegionId region, const blocks::ChainRoot& chain_root)
     : config_(config), store_(store), pool_(pool), holders_(holders), region_(region), chain_root_(chain_root) {}
+
+Sha256 BlockPush::root_of(const SequenceState& sequence) const {
+  blocks::ChainRoot root = chain_root_;
+  const std::string preset = to_text(sequence.start.heads);
+  root.preset = preset;
+  return blocks::chain_root(root);
+}
 
 void BlockPush::offer_full_leaves(SequenceState& sequence) {
   for (std::uint32_t leaf = static_cast<std::uint32_t>(sequence.names.size()); leaf < sequence.full_leaves(); ++leaf)
-    sequence.names.push_back(blocks::chain_next(leaf == 0 ? chain_root_ : sequence.names[leaf - 1],
+    sequence.names.push_back(blocks::chain_next(leaf == 0 ? root_of(sequence) : sequence.names[leaf - 1],
                                                 std::span(sequence.tokens).subspan(leaf * kLeafTokens, kLeafTokens)));
-  if (!sequence.plan->has_holders()) return;
+  if (!sequence.plan->has_holders() || sequence.start.heads.is_narrow()) return;
   while (sequence.hand_over.offered_end() < sequence.full_leaves()) {
     const std::uint32_t leaf = sequence.hand_over.offered_end();
     std::set<NodeId> nodes;
@@ -46,8 +53,8 @@ std::vector<wire::OfferedBlock> BlockPush::seal(const SequenceState& sequence, s
                                                 std::vector<BlockId>& blocks) {
   std::vector<wire::OfferedBlock> offered;
   for (std::uint32_t layer = 0; layer < config_.layers; ++layer) {
-    if (config_.windowed(layer)) continue;
     for (std::uint32_t head = 0; head < config_.kv_heads; ++head) {
+      if (!sequence.rule(config_, layer, head).sees_all()) continue;
       if (sequence.plan->holder(head, leaf, sequence.stripe) != node) continue;
       const std::optional<BlockId> block = sequence.table.at(leaf, layer, head);
       CHECK(block) << "leaf " << leaf << " of sequence " << sequence.start.sequence.value << " is not here";

@@ -16,12 +16,12 @@ namespace longshore::compute {
 
 // Seals full leaves (names and checksums them) and offers them to their holders, who pull. An offered block keeps one
 // more holder in the store until the answer or the loss of the node, so that nobody reads recycled memory.
-// Only layers with full attention are handed over: a window's leaves are needed here as long as they are seen at all.
+// Only heads that see all are handed over: a window's leaves are needed here as long as they are seen at all.
 // Thread: the compute thread.
 class BlockPush {
  public:
   BlockPush(const model::ModelConfig& config, kv::KvStore& store, ThreadPool& pool, Holders& holders,
-            transport::RegionId region, const Sha256& chain_root);
+            transport::RegionId region, const blocks::ChainRoot& chain_root);
 
   // Offers every full leaf that was not offered yet.
   void offer_full_leaves(SequenceState& sequence);
@@ -40,13 +40,14 @@ class BlockPush {
   std::vector<wire::OfferedBlock> seal(const SequenceState& sequence, std::uint32_t leaf, NodeId node,
                                        std::vector<BlockId>& blocks);
   void release(const Offer& offer);
+  Sha256 root_of(const SequenceState& sequence) const;
 
   const model::ModelConfig& config_;
   kv::KvStore& store_;
   ThreadPool& pool_;
   Holders& holders_;
   transport::RegionId region_;
-  Sha256 chain_root_;
+  blocks::ChainRoot chain_root_;  // but for the preset
   std::map<std::uint64_t, Offer> open_;  // by ask
 };
 

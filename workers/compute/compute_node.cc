@@ -65,7 +65,7 @@ Result<std::unique_ptr<ComputeNode>> ComputeNode::create(const model::Decoder& d
   node->region_ = std::move(*region);
   const blocks::ChainRoot root{model, kernels::kNumericsVersion, to_string(store.layout().type), "full", ""};
   node->push_ = std::make_unique<BlockPush>(decoder.config(), store, decoder.pool(), *node->holders_,
-                                            node->region_.id(), blocks::chain_root(root));
+                                            node->region_.id(), root);
   return node;
 }
 
@@ -164,7 +164,9 @@ std::uint32_t ComputeNode::released_end(SequenceId sequence) const {
 void ComputeNode::start(const SequenceStart& start) {
   release(start.sequence);
   std::optional<Error> refused;
-  if (start.prefix) {
+  if (Result<void> valid = validate(start.heads, config().layers, config().kv_heads); !valid) {
+    refused = valid.error();
+  } else if (start.prefix) {
     const Result<void> started = start_from_prefix(start);
     if (started) return;
     refused = started.error();

@@ -25,28 +25,23 @@ void SequenceBlocks::release(std::optional<BlockId>& block) {
 
 void SequenceBlocks::release_below(SequenceState& sequence, std::uint32_t end) {
   for (std::uint32_t leaf = sequence.hand_over.released_end(); leaf < end; ++leaf)
-    for (std::uint32_t layer = 0; layer < config_.layers; ++layer) {
-      if (config_.windowed(layer)) continue;
-      for (std::uint32_t head = 0; head < config_.kv_heads; ++head) release(sequence.table.at(leaf, layer, head));
-    }
+    for (std::uint32_t layer = 0; layer < config_.layers; ++layer)
+      for (std::uint32_t head = 0; head < config_.kv_heads; ++head)
+        if (sequence.rule(config_, layer, head).sees_all()) release(sequence.table.at(leaf, layer, head));
   sequence.hand_over.on_released(end);
 }
 
-// The first leaf of a windowed layer that a row at `position` sees: it sees positions from position - (window - 1) on.
-std::uint32_t SequenceBlocks::first_windowed(std::uint32_t layer, std::uint64_t position) const {
-  const std::uint64_t window = config_.window[layer];
-  return position + 1 <= window ? 0 : leaf_of(position + 1 - window);
-}
-
 bool SequenceBlocks::adopt(const SequenceState& carrier, std::uint32_t leaves, SequenceState& sequence) {
-  for (std::uint32_t layer = 0; layer < config_.layers; ++layer) {
-    const std::uint32_t first = config_.windowed(layer) ? first_windowed(layer, std::uint64_t{leaves} * kLeafTokens)
-                                                        : carrier.hand_over.released_end();
-    for (std::uint32_t leaf = 0; leaf < leaves; ++leaf) {
-      const bool is_needed = leaf >= first || (leaf == 0 && !config_.windowed(layer));
-      if (is_needed && !carrier.table.at(leaf, layer, 0)) return false;
+  for (std::uint32_t layer = 0; layer < config_.layers; ++layer)
+    for (std::uint32_t head = 0; head < config_.kv_heads; ++head) {
+      const HeadRule rule = sequence.rule(config_, layer, head);
+      const std::uint32_t first = rule.sees_all() ? carrier.hand_over.released_end()
+                                                  : leaf_of(rule.window_begin(std::uint64_t{leaves} * kLeafTokens));
+      for (std::uint32_t leaf = 0; leaf < leaves; ++leaf) {
+        const bool is_needed = leaf >= first || (leaf == 0 && (rule.sees_all() || rule.sinks > 0));
+        if (is_needed && !carrier.table.at(leaf, layer, head)) return false;
+      }
     }
-  }
   sequence.table.grow(leaves);
   for (std::uint32_t leaf = 0; leaf < leaves; ++leaf)
     for (std::uint32_t layer = 0; layer < config_.layers; ++layer)
@@ -61,14 +56,17 @@ bool SequenceBlocks::adopt(const SequenceState& carrier, std::uint32_t leaves, S
 void SequenceBlocks::drop_outside_window(SequenceState& sequence) {
   // As seen from the first row of the last leaf, so that another sequence may begin with all full leaves of this one.
   const std::uint64_t next = sequence.tokens.size() / kLeafTokens * kLeafTokens;
-  for (std::uint32_t layer = 0; layer < config_.layers; ++layer) {
-    if (!config_.windowed(layer)) continue;
-    const std::uint32_t end = first_windowed(layer, next);
-    for (std::uint32_t leaf = std::min(end, sequence.table.leaves()); leaf-- > 0;) {
-      if (!sequence.table.at(leaf, layer, 0)) break;  // everything before went earlier
-      for (std::uint32_t head = 0; head < config_.kv_heads; ++head) release(sequence.table.at(leaf, layer, head));
+  for (std::uint32_t layer = 0; layer < config_.layers; ++layer)
+    for (std::uint32_t head = 0; head < config_.kv_heads; ++head) {
+      const HeadRule rule = sequence.rule(config_, layer, head);
+      if (rule.sees_all()) continue;
+      const std::uint32_t first = rule.sinks > 0 ? 1 : 0;
+      for (std::uint32_t leaf = std::min(leaf_of(rule.window_begin(next)), sequence.table.leaves()); leaf-- > first;) {
+        std::optional<BlockId>& block = sequence.table.at(leaf, layer, head);
+        if (!block) break;  // everything before went earlier
+        release(block);
+      }
     }
-  }
 }
 
 void SequenceBlocks::release_from(SequenceState& sequence, std::uint32_t first) {
@@ -82,15 +80,15 @@ void SequenceBlocks::held_leaves(const SequenceState& sequence, std::uint32_t la
                                  std::vector<attention::HeldLeaf>& held) const {
   held.clear();
   const std::uint32_t newest = leaf_of(position);
-  const std::uint32_t window = config_.window[layer];
-  const std::uint32_t first_seen = window == 0 || position + 1 <= window ? 0 : leaf_of(position + 1 - window);
-  for (std::uint32_t leaf = first_seen; leaf <= newest; ++leaf) {
-    const bool is_remote = leaf >= 1 && leaf < first_local && window == 0;
-    if (is_remote) continue;
+  const HeadRule rule = sequence.rule(config_, layer, kv_head);
+  const auto take = [&](std::uint32_t leaf) {
     const std::optional<BlockId> block = sequence.table.at(leaf, layer, kv_head);
-    if (!block) continue;  // attending says what is missing
-    held.push_back({leaf, std::min(kLeafTokens, end - leaf * kLeafTokens), store_.block(*block)});
-  }
+    if (block) held.push_back({leaf, std::min(kLeafTokens, end - leaf * kLeafTokens), store_.block(*block)});
+    // else attending says what is missing
+  };
+  const std::uint32_t first = rule.sees_all() ? std::max(1u, first_local) : leaf_of(rule.window_begin(position));
+  if (first > 0 && (rule.sees_all() || rule.sinks > 0)) take(0);
+  for (std::uint32_t leaf = first; leaf <= newest; ++leaf) take(leaf);
 }
 
 }  // namespace longshore::compute

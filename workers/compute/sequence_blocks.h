@@ -24,10 +24,10 @@ class SequenceBlocks {
   // some are missing that its next row would see in this process.
   bool adopt(const SequenceState& carrier, std::uint32_t leaves, SequenceState& sequence);
 
-  // Local copies, in layers with full attention, of leaves [1, end) go back to the store.
+  // Local copies of leaves [1, end), for heads that see all, go back to the store.
   // Requires: end <= sequence.hand_over.acknowledged_end().
   void release_below(SequenceState& sequence, std::uint32_t end);
-  // Blocks of windowed layers that no later row can see go back.
+  // Blocks of heads with a window that no later row can see go back.
   void drop_outside_window(SequenceState& sequence);
   // Blocks of leaves from `first` on go back.
   void release_from(SequenceState& sequence, std::uint32_t first);
@@ -39,7 +39,6 @@ class SequenceBlocks {
                    std::uint32_t end, std::uint32_t first_local, std::vector<attention::HeldLeaf>& held) const;
 
  private:
-  std::uint32_t first_windowed(std::uint32_t layer, std::uint64_t position) const;
   void release(std::optional<BlockId>& block);
 
   const model::ModelConfig& config_;

@@ -8,6 +8,7 @@
 #include "runtime/base/ids.h"
 #include "runtime/base/sha256.h"
 #include "runtime/blocks/block_table.h"
+#include "runtime/model/model_config.h"
 #include "runtime/plan/leaf.h"
 #include "runtime/plan/placement_plan.h"
 #include "runtime/plan/step_batch.h"
@@ -43,6 +44,11 @@ struct SequenceState {
   blocks::BlockTable table;                   // blocks in this process's store
   HandOver hand_over;
 
+  // What its rows see in a layer and KV head: the model's own window, or the preset's rule.
+  HeadRule rule(const model::ModelConfig& config, std::uint32_t layer, std::uint32_t kv_head) const {
+    if (config.windowed(layer)) return {0, config.window[layer]};
+    return start.heads.rule(layer, kv_head, config.kv_heads);
+  }
   // Rows from here on are decode rows: their remote leaves are attended where they lie.
   bool is_decoding(std::uint32_t position) const { return position >= start.prompt_tokens; }
   std::uint32_t full_leaves() const { return static_cast<std::uint32_t>(tokens.size() / kLeafTokens); }

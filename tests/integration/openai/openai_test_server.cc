@@ -191,6 +191,7 @@ int run() {
                                            .clock = clock,
                                            .random = [&draws] { return mix64(++draws); },
                                            .unix_seconds = [] { return std::int64_t{1700000000}; },
+                                           .resolve_preset = [](const PresetChoice&) { return Result<HeadPlan>(HeadPlan{}); },
                                            .ready = [] { return Result<void>(); }});
   if (!gateway) return std::cerr << gateway.error().to_string() << '\n', EXIT_FAILURE;
 

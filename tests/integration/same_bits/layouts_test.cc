@@ -199,6 +199,59 @@ TEST(ThreadsTest, OneThreadGivesTheBitsOfTwo) {
   EXPECT_TRUE(record(*make_cluster(single, {"remote", 2, {{1, 2}}}, metrics), prompt, options) == two);
 }
 
+// Every head with sinks and a window, and every other one: what is dropped or kept here, and what holders have, changes
+// nothing, neither does the way to it.
+TEST(HeadPlanTest, WindowsGiveTheSameBitsWhereverTheirLeavesLie) {
+  constexpr HeadRule kNarrow{4, 300};
+  const model::ModelConfig& config = model().config();
+  HeadPlan all{{kNarrow}}, some;
+  for (std::uint32_t i = 0; i < config.layers * config.kv_heads; ++i)
+    some.rules.push_back((i / config.kv_heads + i % config.kv_heads) % 2 == 0 ? HeadRule{} : kNarrow);
+  const std::vector<TokenId> prompt = long_prompt(model(), kPromptTokens);
+  const Layout five{"five", 5, {{1, 2}, {3, 4}, {5}}}, two{"two", 2, {{1, 2}}};
+  Metrics metrics;
+  for (const HeadPlan& heads : {all, some}) {
+    RunOptions options;
+    options.generate = quick ? 20 : 60;
+    options.heads = heads;
+    const RecordedRun expected = record(*make_cluster(model(), {"monolithic"}, metrics), prompt, options);
+    EXPECT_NE(expected.logits.front(), monolithic().logits.front()) << "the rule hides nothing";
+    if (heads == all && !config.has_windows()) {
+      EXPECT_LE(expected.kv_leaves, 1 + 300 / 128 + 2) << "leaves outside the window are kept";
+    }
+
+    const std::unique_ptr<cli::EmbeddedCluster> cluster = make_cluster(model(), five, metrics);
+    EXPECT_TRUE(record(*cluster, prompt, options) == expected) << "five nodes";
+    EXPECT_EQ(cluster->compute().remote_partials()[config.layers - 1] > 0, heads == some) << "narrow heads stay here";
+    cluster->settle();
+    EXPECT_EQ(cluster->store().used(), 0u) << "blocks were not given back";
+
+    RunOptions chunked = options;
+    chunked.chunk = 100;
+    EXPECT_TRUE(record(*make_cluster(model(), two, metrics), prompt, chunked) == expected) << "chunks of 100";
+    RunOptions interrupted = options;
+    interrupted.lost = NodeId{2};
+    EXPECT_TRUE(record(*make_cluster(model(), two, metrics), prompt, interrupted) == expected) << "a lost node";
+    RunOptions prefixed = options;
+    prefixed.prefix_leaves = 15;
+    prefixed.carrier_tokens = 15 * 128 + 100;  // it ends where the other one begins: that leaves what its window sees
+    EXPECT_TRUE(record(*make_cluster(model(), two, metrics), prompt, prefixed) == expected) << "a prefix";
+  }
+}
+
+TEST(HeadPlanTest, AWindowOverTheWholeSequenceIsFullAttention) {
+  RunOptions options = default_run();
+  options.generate = 20;
+  options.heads = {{{128, 5000}}};
+  Metrics metrics;
+  const RecordedRun run =
+      record(*make_cluster(model(), {"monolithic"}, metrics), long_prompt(model(), kPromptTokens), options);
+  RecordedRun expected = monolithic();
+  expected.tokens.resize(options.generate);
+  expected.logits.resize(options.generate);
+  EXPECT_TRUE(run == expected);
+}
+
 // The portable kernels are a definition, not fast: a shorter prompt for them.
 TEST(InstructionSetTest, EveryOneGivesTheSameBits) {
   struct Case {

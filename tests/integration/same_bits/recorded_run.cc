@@ -84,12 +84,13 @@ void lose_holder(compute::ComputeNode& node, NodeId lost) {
 // Runs a sequence and ends it, keeping its full leaves. All but its first token count as decoded, so that whatever its
 // holders have acknowledged is nowhere else. `from`: what it begins with, and how much of that.
 SequenceStart::Prefix leave_behind(compute::ComputeNode& node, StepId& step, SequenceId id, const std::vector<TokenId>& tokens,
-                                   std::optional<SequenceStart::Prefix> from) {
+                                   const HeadPlan& heads, std::optional<SequenceStart::Prefix> from) {
   StepBatch batch;
   SequenceStart start;
   start.sequence = id;
   start.prompt_tokens = 1;
   start.tokens_expected = tokens.size();
+  start.heads = heads;
   start.prefix = from;
   batch.starts.push_back(start);
   for (std::size_t done = from ? std::size_t{from->leaves} * kLeafTokens : 0; done < tokens.size();) {
@@ -126,10 +127,10 @@ SequenceStart::Prefix make_prefix(compute::ComputeNode& node, StepId& step, cons
   std::optional<SequenceStart::Prefix> half;
   if (options.prefix_leaves > 1) {
     const std::size_t common = options.prefix_leaves / 2 * kLeafTokens;
-    half = leave_behind(node, step, SequenceId{500}, tokens(common, common + 50), std::nullopt);
+    half = leave_behind(node, step, SequenceId{500}, tokens(common, common + 50), options.heads, std::nullopt);
   }
   SequenceStart::Prefix prefix = leave_behind(
-      node, step, SequenceId{501}, tokens(std::size_t{options.prefix_leaves} * kLeafTokens, options.carrier_tokens), half);
+      node, step, SequenceId{501}, tokens(std::size_t{options.prefix_leaves} * kLeafTokens, options.carrier_tokens), options.heads, half);
   CHECK(prefix.leaves >= options.prefix_leaves);
   prefix.leaves = options.prefix_leaves;
   return prefix;
@@ -140,6 +141,7 @@ SequenceStart measured_start(std::size_t prompt_tokens, const RunOptions& option
   start.sequence = kMeasured;
   start.prompt_tokens = static_cast<std::uint32_t>(prompt_tokens);
   start.tokens_expected = prompt_tokens + options.generate;
+  start.heads = options.heads;
   start.sampling.temperature = 0;
   return start;
 }
@@ -177,6 +179,7 @@ RecordedRun record(cli::EmbeddedCluster& cluster, const std::vector<TokenId>& pr
     ++batch.id.value;
     const StepOutcome outcome = node.execute(batch);
     if (!batch.starts.empty()) run.remote_prefix = node.released_end(kMeasured) - 1;
+    run.kv_leaves = outcome.kv_leaves_used;
     batch.starts.clear();
     batch.releases.clear();
     done = end;

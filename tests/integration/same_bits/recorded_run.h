@@ -9,6 +9,7 @@
 #include "cli/loaded_model.h"
 #include "runtime/base/ids.h"
 #include "runtime/base/sha256.h"
+#include "runtime/plan/head_plan.h"
 
 namespace longshore::test {
 
@@ -17,6 +18,7 @@ struct RecordedRun {
   std::vector<TokenId> tokens;
   std::vector<Sha256> logits;
   std::uint32_t rows_again = 0;     // that were computed a second time
+  std::uint64_t kv_leaves = 0;      // in the compute node's memory after the last step, in whole leaves
   std::uint32_t remote_prefix = 0;  // leaves of what it began with that only holders had
   bool operator==(const RecordedRun& other) const { return tokens == other.tokens && logits == other.logits; }
 };
@@ -29,6 +31,7 @@ struct RunOptions {
   // leaves, and itself began with half of them from a third.
   std::uint32_t prefix_leaves = 0;
   std::uint32_t carrier_tokens = 0;
+  HeadPlan heads = {};              // of this sequence and those that it begins with
   std::optional<NodeId> lost = {};  // this holder is lost when half of the tokens are there; the plan goes on without it
 };
 

@@ -36,8 +36,9 @@ class RooflineTest : public testing::Test {
     weights_.embedding = matrix(kVocabulary, kWidth, pool);
   }
 
-  StepWork work(std::uint32_t sequences, std::uint32_t position, std::uint32_t tokens, bool logits) const {
-    return step_work(config_, weights_, {Dtype::kF32, 16}, sequences, position, tokens, logits);
+  StepWork work(std::uint32_t sequences, std::uint32_t position, std::uint32_t tokens, bool logits,
+                const HeadPlan& heads = {}) const {
+    return step_work(config_, weights_, {Dtype::kF32, 16}, heads, sequences, position, tokens, logits);
   }
 
   std::unique_ptr<ThreadPool> pool_ = ThreadPool::create(1).value();
@@ -67,6 +68,14 @@ TEST_F(RooflineTest, AttendsOverWhatEachRowSees) {
   // Two rows: 300 and 301 keys, 100 and 100; 101 different ones in the window.
   EXPECT_EQ(work(1, 299, 2, false).f32_operations, 801 * key_operations);
   EXPECT_EQ(work(1, 299, 2, false).kv_bytes, (301 + 101) * key_bytes);
+}
+
+TEST_F(RooflineTest, APresetsWindowHoldsWhereTheModelHasNone) {
+  const double key_bytes = 2 * 16 * 4, key_operations = 4 * 2 * 16;
+  const HeadPlan heads{{{4, 50}}};
+  EXPECT_EQ(work(1, 299, 1, false, heads).kv_bytes, (54 + 100) * key_bytes);
+  EXPECT_EQ(work(1, 299, 1, false, heads).f32_operations, (54 + 100) * key_operations);
+  EXPECT_EQ(work(1, 9, 1, false, heads).kv_bytes, 2 * 10 * key_bytes);
 }
 
 TEST(LeastSecondsTest, TakesTheSlowerOfMemoryAndArithmeticPerPhase) {

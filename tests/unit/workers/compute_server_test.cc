@@ -112,7 +112,7 @@ class ComputeServerTest : public testing::Test {
   StepBatch batch(std::uint64_t id, std::uint32_t position) {
     StepBatch batch;
     batch.id = StepId{id};
-    if (position == 0) batch.starts.push_back({SequenceId{1}, SequenceEpoch{1}, {}, 3, 100, {}});
+    if (position == 0) batch.starts.push_back({SequenceId{1}, SequenceEpoch{1}, {}, 3, 100, {}, {}});
     StepEntry entry;
     entry.sequence = SequenceId{1};
     entry.epoch = SequenceEpoch{1};

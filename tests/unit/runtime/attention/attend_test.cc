@@ -20,8 +20,16 @@ class AttendTest : public testing::Test {
   void SetUp() override { set_float_environment(); }
 };
 
-AttendShape shape_of(Dtype type, std::uint32_t group, std::uint32_t window = 0, float softcap = 0) {
-  return {.layout = {type, 32}, .group = group, .window = window, .softcap = softcap};
+AttendShape shape_of(Dtype type, std::uint32_t group, HeadRule rule = {}, float softcap = 0) {
+  return {.layout = {type, 32}, .group = group, .rule = rule, .softcap = softcap};
+}
+
+// HeadRule in its own words.
+bool sees(const HeadRule& rule, std::uint32_t position, std::uint32_t key) {
+  if (key > position) return false;
+  if (rule.window == 0 || position - key < rule.window || key < rule.sinks) return true;
+  const bool begins_in_leaf_0 = position + 1 - rule.window < 128;
+  return rule.sinks > 0 && begins_in_leaf_0;
 }
 
 TEST_F(AttendTest, CutsRunsOnlyWherePiecesAreWorthIt) {
@@ -40,19 +48,25 @@ TEST_F(AttendTest, CutsRunsOnlyWherePiecesAreWorthIt) {
 
 TEST_F(AttendTest, AgreesWithTheReference) {
   for (const AttendShape& shape :
-       {shape_of(Dtype::kF16, 3), shape_of(Dtype::kQ8_0, 1, 200), shape_of(Dtype::kBF16, 2, 1),
-        shape_of(Dtype::kF32, 1, 0, 3.0f), shape_of(Dtype::kF16, 2, 128)}) {
+       {shape_of(Dtype::kF16, 3), shape_of(Dtype::kQ8_0, 1, {0, 200}), shape_of(Dtype::kBF16, 2, {0, 1}),
+        shape_of(Dtype::kF32, 1, {}, 3.0f), shape_of(Dtype::kF16, 2, {0, 128}), shape_of(Dtype::kF16, 3, {4, 100}),
+        shape_of(Dtype::kF32, 1, {128, 1}), shape_of(Dtype::kQ8_0, 2, {1, 300})}) {
     const AttendCase one(shape, 700, 11);
     const std::vector<float> out = attend_alone(one, *supported_kernels().back(), 100);
     const std::uint32_t d = shape.layout.d;
     for (std::uint32_t position : {0u, 1u, 127u, 128u, 255u, 256u, 383u, 384u, 500u, 699u}) {
-      const std::uint32_t first =
-          shape.window != 0 && position >= shape.window ? position + 1 - shape.window : 0;
+      std::vector<float> keys, values;
+      std::uint32_t seen = 0;
+      for (std::uint32_t key = 0; key <= position; ++key) {
+        if (!sees(shape.rule, position, key)) continue;
+        ++seen;
+        keys.insert(keys.end(), one.leaves.keys().begin() + key * d, one.leaves.keys().begin() + (key + 1) * d);
+        values.insert(values.end(), one.leaves.values().begin() + key * d, one.leaves.values().begin() + (key + 1) * d);
+      }
       for (std::uint32_t head = 0; head < shape.group; ++head) {
         const std::size_t row = (position * shape.group + head) * d;
-        const kernels::reference::AttentionRow expected = kernels::reference::attention_row(
-            one.q.data() + row, one.leaves.keys().data() + first * d, one.leaves.values().data() + first * d,
-            position + 1 - first, d, shape.softcap);
+        const kernels::reference::AttentionRow expected =
+            kernels::reference::attention_row(one.q.data() + row, keys.data(), values.data(), seen, d, shape.softcap);
         for (std::uint32_t c = 0; c < d; ++c)
           ASSERT_NEAR(out[row + c], expected.output[c], 1e-5 * expected.absolute[c]) << position << " " << c;
       }
@@ -61,8 +75,9 @@ TEST_F(AttendTest, AgreesWithTheReference) {
 }
 
 TEST_F(AttendTest, AnyChunkingOnAnyTableGivesTheBitsOfOneTokenAtATime) {
-  for (const AttendShape& shape : {shape_of(Dtype::kF16, 3), shape_of(Dtype::kQ8_0, 2, 300),
-                                   shape_of(Dtype::kBF16, 1), shape_of(Dtype::kF32, 2, 40, 2.0f)}) {
+  for (const AttendShape& shape :
+       {shape_of(Dtype::kF16, 3), shape_of(Dtype::kQ8_0, 2, {0, 300}), shape_of(Dtype::kBF16, 1),
+        shape_of(Dtype::kF32, 2, {0, 40}, 2.0f), shape_of(Dtype::kF16, 3, {4, 150})}) {
     const AttendCase one(shape, 650, 12);
     const std::vector<float> expected = attend_alone(one, *supported_kernels()[0], 1);
     for (const AttentionKernels* kernels : supported_kernels())
@@ -106,7 +121,7 @@ std::vector<float> attend_apart(const AttendCase& one,
   std::vector<std::vector<HeldLeaf>> held(holders);
   std::uint32_t holder = 0;
   // A sequence that begins behind a cached prefix has leaf i-1 elsewhere, too.
-  const bool is_previous_local = newest < 2 || one.shape.window != 0 || random.below(2) == 0;
+  const bool is_previous_local = newest < 2 || !one.shape.rule.sees_all() || random.below(2) == 0;
   std::optional<HeldLeaf> previous;
   for (const HeldLeaf& leaf : one.leaves.held()) {
     if (leaf.leaf + 1 == newest && !is_previous_local) {
@@ -146,7 +161,8 @@ std::vector<float> attend_apart(const AttendCase& one,
 
 TEST_F(AttendTest, AnyDistributionOfLeavesOverHoldersGivesTheBitsOfOneProcess) {
   for (const AttendShape& shape :
-       {shape_of(Dtype::kF16, 3), shape_of(Dtype::kQ8_0, 2, 700), shape_of(Dtype::kF16, 1, 300)}) {
+       {shape_of(Dtype::kF16, 3), shape_of(Dtype::kQ8_0, 2, {0, 700}), shape_of(Dtype::kF16, 1, {0, 300}),
+        shape_of(Dtype::kF16, 2, {16, 500})}) {
     const std::uint32_t total = 128 * 13 + 50;
     const AttendCase one(shape, total, 14);
     const std::vector<float> expected = attend_alone(one, *supported_kernels().back(), 128);
@@ -177,7 +193,7 @@ TEST(RequiredRangeTest, IsTheMiddleOfTheSequenceThatTheFirstTokenSees) {
   EXPECT_EQ(required_range(whole, 384), (TreeRange{0, 1}));
   EXPECT_EQ(required_range(whole, 128 * 10 + 5), (TreeRange{0, 8}));
   const auto windowed = [](std::uint32_t window, std::uint32_t position) {
-    return required_range(shape_of(Dtype::kF16, 1, window), position);
+    return required_range(shape_of(Dtype::kF16, 1, {0, window}), position);
   };
   EXPECT_EQ(windowed(512, 1280), (TreeRange{5, 8}));  // sees from 769: leaf 6
   EXPECT_EQ(windowed(513, 1280), (TreeRange{5, 8}));  // sees from 768, the first of leaf 6

@@ -16,7 +16,7 @@ std::vector<Sha256> names_of(const std::string& leaves, std::string_view salt = 
   std::vector<TokenId> tokens;
   for (const char leaf : leaves) tokens.insert(tokens.end(), kLeafTokens, leaf);
   std::vector<Sha256> names;
-  name_leaves(salt, tokens, static_cast<std::uint32_t>(leaves.size()), names);
+  name_leaves({}, salt, tokens, static_cast<std::uint32_t>(leaves.size()), names);
   return names;
 }
 
@@ -63,10 +63,10 @@ TEST_F(PrefixCacheTest, ALeafIsItsTokensAndAllBeforeAndItsSalt) {
 TEST_F(PrefixCacheTest, NamesAreTheSameWhenTheyAreCompletedLater) {
   std::vector<TokenId> tokens(3 * kLeafTokens, 7);
   std::vector<Sha256> at_once, later;
-  name_leaves("s", tokens, 3, at_once);
-  name_leaves("s", tokens, 1, later);
-  name_leaves("s", tokens, 3, later);
-  name_leaves("s", tokens, 2, later);  // nothing more
+  name_leaves({}, "s", tokens, 3, at_once);
+  name_leaves({}, "s", tokens, 1, later);
+  name_leaves({}, "s", tokens, 3, later);
+  name_leaves({}, "s", tokens, 2, later);  // nothing more
   EXPECT_EQ(at_once, later);
 }
 

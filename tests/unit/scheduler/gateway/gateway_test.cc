@@ -22,6 +22,14 @@ using testing::ByteTextModel;
 using testing::RecordedReply;
 using testing::ScriptedGeneration;
 
+// Knows a preset "window".
+Result<HeadPlan> resolve_preset(const PresetChoice& choice) {
+  if (choice.preset.empty()) return HeadPlan{};
+  if (choice.preset != "window") return make_error(ErrorCode::kNotFound, "there is no preset \"", choice.preset, "\" here");
+  const auto window = choice.parameters.find("window");
+  return HeadPlan{{{4, window == choice.parameters.end() ? 1024 : window->second}}};
+}
+
 // A gateway over a service that answers when the test says so.
 class GatewayTest : public ::testing::Test {
  protected:
@@ -39,6 +47,7 @@ class GatewayTest : public ::testing::Test {
                                     .clock = clock_,
                                     .random = [this] { return ++random_ << 11; },
                                     .unix_seconds = [] { return 1700000000; },
+                                    .resolve_preset = resolve_preset,
                                     .ready = [this] { return ready_; }});
     gateway_ = std::move(*created);
   }
@@ -279,6 +288,24 @@ TEST_F(GatewayTest, RefusesWhatTheModelCannotDo) {
   EXPECT_TRUE(service_.requests.empty());
 }
 
+TEST_F(GatewayTest, TakesTheAttentionThatARequestAsksFor) {
+  chat();
+  EXPECT_TRUE(service_.requests[0].heads.sees_all());
+  chat(R"(,"attention":{"preset":"window","window":2048})");
+  EXPECT_EQ(service_.requests[1].heads, (HeadPlan{{{4, 2048}}}));
+  complete(R"("prompt":"a","attention":{"preset":"window"})");
+  EXPECT_EQ(service_.requests[2].heads, (HeadPlan{{{4, 1024}}}));
+  for (const char* wrong : {R"(,"attention":{"preset":"other"})", R"(,"attention":{"window":1})", R"(,"attention":"window")",
+                            R"(,"attention":{"preset":"window","window":-1})",
+                            R"(,"attention":{"preset":"window","window":"many"})"}) {
+    const auto reply = chat(wrong);
+    ASSERT_TRUE(reply->sent) << wrong;
+    EXPECT_EQ(reply->sent->status, 400) << wrong;
+    EXPECT_EQ(body(reply).at("error").at("param"), "attention") << wrong;
+  }
+  EXPECT_EQ(service_.requests.size(), 3u);
+}
+
 TEST_F(GatewayTest, TakesAliasesAndTheWholeContext) {
   const auto reply = chat(R"(,"model":"gpt","max_tokens":92)");
   service_.emit_token(0, 'a', FinishReason::kLength);
@@ -361,6 +388,7 @@ TEST_F(GatewayTest, NeedsAName) {
                                              .clock = clock_,
                                              .random = {},
                                              .unix_seconds = {},
+                                             .resolve_preset = {},
                                              .ready = {}});
   EXPECT_FALSE(nameless);
 }

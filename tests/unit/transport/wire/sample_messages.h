@@ -66,6 +66,7 @@ inline StepBatch batch() {
   start.tokens_expected = 100;
   start.prefix = SequenceStart::Prefix{SequenceId{40}, SequenceEpoch{1}, 4};
   start.asks_every_holder = true;
+  start.heads.rules = {{4, 1000}, {0, 0}, {128, 1}};
   start.sampling.temperature = 0.5f;
   start.sampling.seed = 12345;
   start.sampling.top_logprobs = 5;

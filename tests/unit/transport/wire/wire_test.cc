@@ -158,6 +158,7 @@ TEST_F(WireTest, BatchComesBack) {
   EXPECT_EQ(batch->starts[0].prefix->epoch, SequenceEpoch{1});
   EXPECT_EQ(batch->starts[0].prefix->leaves, 4u);
   EXPECT_TRUE(batch->starts[0].asks_every_holder);
+  EXPECT_EQ(batch->starts[0].heads, sent.starts[0].heads);
   EXPECT_EQ(batch->starts[0].sampling.temperature, 0.5f);
   EXPECT_EQ(batch->starts[0].sampling.seed, 12345u);
   EXPECT_EQ(batch->starts[0].sampling.logit_bias, sent.starts[0].sampling.logit_bias);
@@ -347,7 +348,7 @@ TEST_F(WireTest, TheExampleInTheGrammarIsAMessage) {
   }
   EXPECT_EQ(hex,
             "4c534631"
-            "0300"
+            "0400"
             "2200"
             "04000000"
             "ffffffff"
@@ -357,7 +358,7 @@ TEST_F(WireTest, TheExampleInTheGrammarIsAMessage) {
             "2211000000000000"
             "05000000"
             "00000000"
-            "455d7f75d59b3603"
+            "0b3e0a3573059dc4"
             "02000000");
 }
 
