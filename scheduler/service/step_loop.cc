@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <tuple>
 #include <utility>
 
 #include "runtime/base/log.h"
@@ -254,8 +255,9 @@ StepLoop::Replica* StepLoop::choose(std::size_t rows, std::span<const Sha256> le
   const auto rank = [&](const Replica& replica) {
     const batching::BatcherLoad load = replica.batcher.load();
     const std::uint64_t own = rows - std::min<std::uint64_t>(rows, replica.batcher.rows_cached(leaf_names));
-    return std::pair(replica.gone_since.has_value(),
-                     own + replica.batcher.rows_missing() + std::uint64_t{load.running + load.waiting} * kLeafTokens);
+    const std::uint64_t sequences = load.running + load.waiting;
+    return std::tuple(replica.gone_since.has_value(), own + replica.batcher.rows_missing() + sequences * kLeafTokens,
+                      sequences);  // of two as good the idler one
   };
   for (const auto& replica : replicas_) {
     const std::uint64_t leaves = replica->link.kv_leaf_capacity();
