@@ -4,7 +4,9 @@
 #include <boost/json/array.hpp>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include "scheduler/gateway/explanation_json.h"
@@ -111,6 +113,12 @@ http::Response model(const service::ControlService& control) {
   return ok(json);
 }
 
+void write_nodes(JsonWriter& json, std::string_view key, std::span<const NodeId> nodes) {
+  json.key(key).begin_array();
+  for (const NodeId node : nodes) json.number(std::int64_t{node.value});
+  json.end_array();
+}
+
 http::Response members(const service::ControlService& control) {
   const service::ControlService::View view = control.view();
   JsonWriter json;
@@ -118,9 +126,8 @@ http::Response members(const service::ControlService& control) {
   json.key("generation").number(static_cast<std::int64_t>(view.generation.value));
   json.key("plan").string(view.plan);
   json.key("why").string(view.why);
-  json.key("holders").begin_array();
-  for (const NodeId node : view.holders) json.number(std::int64_t{node.value});
-  json.end_array();
+  write_nodes(json, "holders", view.holders);
+  write_nodes(json, "replicas", view.replicas);
   json.key("members").begin_array();
   for (const NodeDescriptor& node : view.members) {
     json.begin_object();

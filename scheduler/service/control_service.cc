@@ -90,6 +90,8 @@ ControlService::View ControlService::view() const {
   std::lock_guard lock(mutex_);
   View view;
   for (const auto& [id, member] : control_.membership().members()) view.members.push_back(member.node);
+  for (const std::optional<NodeId>& owner : owners_)
+    if (owner) view.replicas.push_back(*owner);
   const cluster::Plan& plan = control_.rollout().current();
   if (!plan) return view;
   view.generation = plan->generation;

@@ -76,6 +76,7 @@ class ControlService {
     std::string plan, why;
     std::vector<NodeDescriptor> members;
     std::vector<NodeId> holders;         // of the current plan
+    std::vector<NodeId> replicas;        // the compute nodes that get steps: a node that joined does so with the next plan
   };
   View view() const;
   // The plan in force and why. Errors: kUnavailable while there is none.

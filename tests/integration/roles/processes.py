@@ -201,7 +201,7 @@ class Cluster:
         return {member["name"]: member["node"] for member in self.members()["members"]}.get(name)
 
     def wait_for(self, attention, compute=1):
-        """Until so many nodes are in, the current plan uses all attention nodes, and a token went through."""
+        """Until so many nodes are in, the current plan uses all of them, and a token went through."""
         def is_so():
             try:
                 told = self.members()
@@ -210,7 +210,7 @@ class Cluster:
             names = {role: [member["node"] for member in told["members"] if member["role"] == role]
                      for role in ("attention", "compute")}
             return (len(names["attention"]) == attention and sorted(names["attention"]) == sorted(told["holders"])
-                    and len(names["compute"]) == compute)
+                    and len(names["compute"]) == compute and sorted(names["compute"]) == sorted(told["replicas"]))
         try:
             wait_until(f"a plan with {attention} attention nodes", is_so)
             wait_until("a ready API", lambda: exchange(self.port, "GET", "/readyz")[0] == 200)

@@ -117,9 +117,12 @@ TEST_F(ControlRoutesTest, SwitchesToAPlanThatEverybodyHasPrepared) {
   EXPECT_EQ(link_.kv_leaf_capacity(), 0u);
   EXPECT_EQ(post("/heartbeat", compute).first, 200);
   EXPECT_EQ(control_->view().generation.value, 0u);  // not before all have
+  EXPECT_TRUE(control_->view().replicas.empty());
   EXPECT_EQ(post("/heartbeat", attention).first, 200);
   EXPECT_EQ(control_->view().generation.value, static_cast<std::uint64_t>(*generation));
   EXPECT_GT(link_.kv_leaf_capacity(), 0u);
+  ASSERT_EQ(control_->view().replicas.size(), 1u);
+  EXPECT_EQ(control_->view().replicas[0].value, compute.at("node").to_number<std::uint32_t>());
 }
 
 TEST_F(ControlRoutesTest, PlansWithoutANodeThatAComputeNodeCannotReach) {
