@@ -13,8 +13,8 @@
 #include "cli/embedded_cluster.h"
 #include "cli/loaded_model.h"
 #include "cli/measurement.h"
-#include "cli/roofline.h"
 #include "cli/preset_flags.h"
+#include "cli/roofline.h"
 #include "cli/step_driver.h"
 #include "runtime/plan/leaf.h"
 
@@ -61,6 +61,10 @@ class Bench {
   void report(const char* name, Point at, std::uint32_t tokens, const std::vector<double>& steps, const StepWork& work,
               const probe::MachineLimits& limits, std::optional<double> predicted);
   void print_breakdown(const StepDriver::Account& account, const Measurement& of);
+  StepWork work_of(std::uint32_t sequences, std::uint32_t position, std::uint32_t tokens, bool logits) const {
+    return step_work(model_.config(), model_.decoder->weights(), cluster_.store().layout(), heads_, sequences, position,
+                     tokens, logits);
+  }
   probe::MachineLimits limits_now() { return limits_ ? limits_->measure() : probe::MachineLimits{}; }
 
   const BenchFlags& flags_;
@@ -109,7 +113,7 @@ StepWork Bench::prefill_work(Point at) const {
   for (std::uint32_t sequence = 0; sequence < at.batch; ++sequence)
     for (std::uint32_t done = 0; done < flags_.prompt;) {
       const std::uint32_t tokens = std::min(parsed_.options.chunk_tokens, flags_.prompt - done);
-      work.add(step_work(model_.config(), model_.decoder->weights(), cluster_.store().layout(), heads_, 1, at.depth + done, tokens, done + tokens == flags_.prompt));
+      work.add(work_of(1, at.depth + done, tokens, done + tokens == flags_.prompt));
       done += tokens;
     }
   return work;
@@ -128,7 +132,7 @@ Result<void> Bench::decode(Point at) {
   const probe::MachineLimits limits = mean(before, limits_now());
   StepWork work;
   for (std::uint32_t t = 0; t < flags_.generate; ++t)
-    work.add(step_work(model_.config(), model_.decoder->weights(), cluster_.store().layout(), heads_, at.batch, filled + t, 1, true));
+    work.add(work_of(at.batch, filled + t, 1, true));
   std::optional<double> predicted;  // the cost model knows dense attention
   if (heads_.sees_all()) predicted = cluster_.predict(filled + flags_.generate, at.batch).step_seconds;
   report("decode", at, flags_.generate * at.batch, *steps, work, limits, predicted);
@@ -251,7 +255,8 @@ Run add_bench(CLI::App& program, CLI::App*& subcommand) {
       ->capture_default_str();
   subcommand->add_flag("--breakdown", flags->breakdown, "Where the time of the steps goes, stage by stage");
   subcommand->add_flag("--roofline", flags->roofline,
-                       "Measure the machine (read bandwidth, int8 and f32 peak) beside each figure, and print its share of that limit");
+                       "Measure the machine (read bandwidth, int8 and f32 peak) beside each figure, and print its share of "
+                       "that limit");
   subcommand->add_option("--json", flags->json, "File for the figures (docs/benchmarks.md)");
   return [flags] {
     const Result<void> done = bench(*flags);

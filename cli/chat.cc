@@ -53,7 +53,8 @@ Result<void> chat(const ChatFlags& flags) {
     if (!prompt) return prompt.error();
     interrupted.store(false);
     const Result<GeneratedText> answer =
-        generate(**local, std::move(*prompt), flags.sampling.max_tokens, flags.sampling.params, presets->default_heads(), interrupted,
+        generate(**local, std::move(*prompt), flags.sampling.max_tokens, flags.sampling.params,
+                 presets->default_heads(), interrupted,
                  [](std::string_view piece) {
                    std::fwrite(piece.data(), 1, piece.size(), stdout);
                    std::fflush(stdout);

@@ -38,7 +38,8 @@ Result<void> complete(const CompleteFlags& flags) {
   std::signal(SIGINT, [](int) { interrupted.store(true); });
   const std::size_t prompt_tokens = tokens->size();
   const Result<GeneratedText> generated =
-      generate(**local, std::move(*tokens), flags.sampling.max_tokens, flags.sampling.params, presets->default_heads(), interrupted,
+      generate(**local, std::move(*tokens), flags.sampling.max_tokens, flags.sampling.params, presets->default_heads(),
+               interrupted,
                [](std::string_view piece) {
                  std::fwrite(piece.data(), 1, piece.size(), stdout);
                  std::fflush(stdout);

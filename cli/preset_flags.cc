@@ -55,7 +55,8 @@ Result<PresetChoice> parse_choice(const std::string& text) {
 
 void add_preset_flag(CLI::App& app, PresetFlags& flags) {
   with_environment(app.add_option("--preset", flags.preset,
-                                  "Attention: NAME or FILE.toml, perhaps :PARAMETER=NUMBER,... (`longshore presets` lists them)"))
+                                  "Attention: NAME or FILE.toml, perhaps :PARAMETER=NUMBER,... "
+                                  "(`longshore presets` lists them)"))
       ->capture_default_str();
 }
 

@@ -30,9 +30,8 @@ StepWork step_work(const model::ModelConfig& config, const model::Weights& weigh
   const double operations = 4.0 * config.group() * config.head_dim;
   for (std::uint32_t layer = 0; layer < config.layers; ++layer)
     for (std::uint32_t head = 0; head < config.kv_heads; ++head) {
-      const HeadRule rule =
-          config.windowed(layer) ? HeadRule{0, config.window[layer]} : heads.rule(layer, head, config.kv_heads);
-      const double most = rule.sees_all() ? position + tokens : double{1} * rule.sinks + rule.window;
+      const HeadRule rule = config.head_rule(heads, layer, head);
+      const double most = rule.sees_all() ? position + tokens : rule.sinks + double{1} * rule.window;
       for (std::uint32_t t = 0; t < tokens; ++t)
         work.f32_operations += sequences * operations * std::min<double>(most, position + t + 1);
       work.kv_bytes += sequences * kv_bytes * std::min<double>(position + tokens, most + tokens - 1);

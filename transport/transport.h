@@ -21,6 +21,7 @@ namespace longshore::transport {
 inline constexpr std::size_t kMessageBytesMax = std::size_t{256} << 20;
 // Connections of one Transport; the next one is refused.
 inline constexpr std::size_t kPeersMax = 1024;
+
 // What a transport can do; constant for its life.
 struct Capabilities {
   bool shares_memory = false;  // a pull can be a reference: nothing is copied
@@ -72,7 +73,8 @@ class Transport {
   // transfers.
   virtual std::size_t progress(Receiver& receiver) = 0;
   // Returns when there is something for `progress`, a transfer has ended, `wake` was called, or after
-  // `timeout`. Looks on for a while before it parks (UCX: wait_policy.h). A wake that comes before it ends it at once.
+  // `timeout`. Looks on for a while before it parks (UCX: wait_policy.h). A wake that came before the wait
+  // ends it at once.
   virtual void wait(std::chrono::nanoseconds timeout) = 0;
   // Thread-safe.
   virtual void wake() = 0;

@@ -198,7 +198,8 @@ Result<void> RowPartials::attend_local(const AttentionKernels& kernels,
   for (std::uint32_t piece = 0; piece < kPieces; ++piece) {
     const std::uint32_t leaf = leaves[piece];
     // The first token sees furthest back, the last one furthest ahead.
-    const bool is_seen = window_begin(shape, queries.position) < (leaf + 1) * kLeafTokens || (leaf == 0 && shape.rule.sinks > 0);
+    const bool is_seen =
+        window_begin(shape, queries.position) < (leaf + 1) * kLeafTokens || (leaf == 0 && shape.rule.sinks > 0);
     has_piece_[piece] = !repeats[piece] && !(piece == kPrevious && previous_elsewhere_) && is_seen;
     if (!has_piece_[piece]) continue;
     const auto at =

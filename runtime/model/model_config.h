@@ -8,6 +8,7 @@
 
 #include "runtime/base/result.h"
 #include "runtime/model/gguf.h"
+#include "runtime/plan/head_plan.h"
 
 namespace longshore::model {
 
@@ -70,6 +71,10 @@ struct ModelConfig {
   bool windowed(std::uint32_t layer) const { return window[layer] != 0; }
   bool has_windows() const {
     return std::any_of(window.begin(), window.end(), [](std::uint32_t positions) { return positions != 0; });
+  }
+  // What rows see in a layer and KV head: the model's own window, where the layer has one, else the plan's rule.
+  HeadRule head_rule(const HeadPlan& plan, std::uint32_t layer, std::uint32_t kv_head) const {
+    return windowed(layer) ? HeadRule{0, window[layer]} : plan.rule(layer, kv_head, kv_heads);
   }
   const RopeConfig& rope_of(std::uint32_t layer) const { return windowed(layer) ? rope_local : rope; }
 };

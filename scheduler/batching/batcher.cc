@@ -13,8 +13,7 @@
 namespace longshore::batching {
 
 Batcher::Batcher(const BatcherOptions& options)
-    : options_(options), queue_(options.queue_sequences_max), prefixes_(options.prefixes_end_whole),
-      allowance_(options.decode_share, options.chunk_tokens) {
+    : options_(options), queue_(options.queue_sequences_max), allowance_(options.decode_share, options.chunk_tokens) {
   const auto valid = validate(options);
   CHECK(valid.has_value()) << valid.error().to_string();
 }
@@ -169,7 +168,7 @@ bool Batcher::awaits_prefix(Sequence& sequence, const Sequence* oldest_prefill) 
   leave_prefix(sequence);
   take_prefix(sequence);
   reserve(sequence, room - sequence.leaves_cached);
-  if (options_.prefixes_end_whole || !sequence.heads.sees_all()) return false;  // a running one holds only what its own next row sees
+  if (ends_whole(sequence)) return false;  // a running one holds only what its own next row sees
   const RunningPrefix running = running_prefix(sequence);
   if (running.leaves <= sequence.leaves_cached) return false;
   const Sequence& carrier = *running.carrier;
@@ -479,7 +478,7 @@ void Batcher::retire(SequenceId id) {
     while (has_place && prefixes_.carriers() >= PrefixCache::kCarriersMax) has_place = evict_prefix();
     name_leaves(sequence.heads, sequence.cache_salt, sequence.tokens, leaves, sequence.leaf_names);
     if (has_place && prefixes_.carry(id, sequence.epoch, std::span(sequence.leaf_names).first(leaves),
-                                     sequence.leaves_cached, sequence.prefix, !sequence.heads.sees_all())) {
+                                     sequence.leaves_cached, sequence.prefix, ends_whole(sequence))) {
       keeps_[id] = leaves;
       sequence.started = false;  // there is nothing left to release as its own
     }

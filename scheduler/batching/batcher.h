@@ -43,8 +43,8 @@ enum class BatchSeen { kNo, kYes };
 // computes. It reads no clock, so events alone determine what it does (a step's outcome says how long it took).
 //
 // Each step runs one row of every decoding sequence, then prefill chunks in what is left of `chunk_tokens`, as far as the
-// decodes keep their share of the time (prefill_allowance.h, prefill_shares.h). Sequences are admitted strictly by age, on room for their tokens and one leaf more; when a
-// decode needs a leaf that is not there the youngest is paused, so the oldest always advances and nobody waits for
+// decodes keep their share of the time (prefill_allowance.h, prefill_shares.h). Sequences are admitted strictly by age, on
+// room for their tokens and one leaf more; when a decode needs a leaf that is not there the youngest is paused, so the oldest always advances and nobody waits for
 // ever. Every (sequence, epoch) that a batch starts is released in exactly one later batch, and is started again, under
 // the next epoch, only in a batch after that. In between, after its end, its leaves may be kept for others that begin
 // with the same tokens (prefix_cache.h); they give way to whoever needs the room. Sequences that run at the same time share
@@ -128,6 +128,10 @@ class Batcher {
   void recover(Sequence& sequence, const Error& error, std::vector<SequenceEvent>& events);
 
   bool may_take_prefix(const Sequence& sequence) const;
+  // Whether it can be continued only where it ended (PrefixCache::carry).
+  bool ends_whole(const Sequence& sequence) const {
+    return options_.prefixes_end_whole || !sequence.heads.sees_all();
+  }
   void take_prefix(Sequence& sequence);
   bool awaits_prefix(Sequence& sequence, const Sequence* oldest_prefill);
   struct RunningPrefix {

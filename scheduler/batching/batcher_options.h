@@ -16,7 +16,7 @@ struct BatcherOptions {
   std::uint32_t vocabulary_tokens = 0;     // V: legal token ids are [0, V), at least 1
   std::uint64_t kv_leaves = 0;             // whole-model leaves that fit over all nodes, at least 1
   bool prefix_cache = true;                // keep the leaves of ended sequences while nobody needs their room
-  bool prefixes_end_whole = false;         // the model has sliding windows: see PrefixCache
+  bool prefixes_end_whole = false;         // the model has sliding windows: see PrefixCache::carry
   std::uint32_t recomputes_max = 8;        // of one sequence without a new token in between, before its error is passed on
 };
 

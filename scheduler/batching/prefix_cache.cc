@@ -46,8 +46,8 @@ std::optional<PrefixCache::Prefix> PrefixCache::match(std::span<const Sha256> na
     const auto leaf = leaves_.find(names[i]);
     if (leaf == leaves_.end()) break;
     const Carrier& carrier = carriers_.at(leaf->second.carrier);
-    const bool ends_whole = whole_only_ || carrier.ends_whole;
-    if (!ends_whole || (carrier.is_whole && carrier.end == i + 1)) longest = Prefix{leaf->second.carrier, carrier.epoch, i + 1};
+    if (!carrier.ends_whole || (carrier.is_whole && carrier.end == i + 1))
+      longest = Prefix{leaf->second.carrier, carrier.epoch, i + 1};
   }
   return longest;
 }

@@ -35,10 +35,6 @@ std::uint32_t leaves_in_common(std::span<const Sha256> a, std::span<const Sha256
 // Pure; one thread.
 class PrefixCache {
  public:
-  // With `whole_only` a sequence can be continued only where it ended: a model with sliding windows holds only those
-  // windows that its last position sees.
-  explicit PrefixCache(bool whole_only) : whole_only_(whole_only) {}
-
   using Prefix = SequenceStart::Prefix;
   // The longest prefix of these leaves.
   std::optional<Prefix> match(std::span<const Sha256> names) const;
@@ -53,10 +49,10 @@ class PrefixCache {
   static constexpr std::size_t kCarriersMax = 1024;
 
   // A sequence has ended that holds these leaves (all its full ones), of which it took the first `adopted` from here, or
-  // `begun_with` from one that ran then. With `ends_whole` it can be continued only where it ended, as all can under `whole_only`.
-  // Whether it is to keep them: not if others carry them all.
+  // `begun_with` from one that ran then. With `ends_whole` it can be continued only where it ended: of heads with a window it
+  // holds only what its last position sees. Whether it is to keep them: not if others carry them all.
   bool carry(SequenceId sequence, SequenceEpoch epoch, std::span<const Sha256> names, std::uint32_t adopted,
-             const std::optional<Prefix>& begun_with, bool ends_whole = false);
+             const std::optional<Prefix>& begun_with, bool ends_whole);
 
   // Evicts one leaf: its carrier is to keep only `keep` leaves from now on; none means that it is over.
   // Nothing if every leaf lies on a pinned path.
@@ -89,14 +85,13 @@ class PrefixCache {
     std::uint32_t end = 0;
     std::uint32_t copies = 0;  // leaves before `first` that are not the carriers' here: another came first
     bool is_whole = true;      // nothing of it was evicted
-    bool ends_whole = false;
+    bool ends_whole = false;   // see carry
   };
 
   // Changes a leaf and its place among the evictable ones.
   template <typename Change>
   void update(const Sha256& name, Change change);
 
-  bool whole_only_;
   std::map<Sha256, Leaf> leaves_;
   std::map<SequenceId, Carrier> carriers_;
   std::set<std::pair<std::uint64_t, Sha256>> evictable_;  // by last use

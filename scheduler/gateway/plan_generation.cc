@@ -130,7 +130,8 @@ Parsed<GenerationPlan> plan_generation(const ChatRequest& request, const PlanCon
   if (const auto* error = std::get_if<http::ApiError>(&max_tokens)) return *error;
   GenerationPlan plan = outline(Api::kChat, request.fields, context);
   plan.prompts.push_back(std::move(*prompt));
-  add_choices(plan, request.fields, std::get<HeadPlan>(heads), std::get<std::uint32_t>(max_tokens), false, std::nullopt, context.text);
+  add_choices(plan, request.fields, std::get<HeadPlan>(heads), std::get<std::uint32_t>(max_tokens), false, std::nullopt,
+              context.text);
   return plan;
 }
 

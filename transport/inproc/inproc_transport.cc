@@ -1,7 +1,7 @@
 #include "transport/inproc/inproc_transport.h"
-#include "transport/wait_policy.h"
 
 #include "runtime/base/check.h"
+#include "transport/wait_policy.h"
 
 #include <atomic>
 #include <condition_variable>

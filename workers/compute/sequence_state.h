@@ -44,10 +44,9 @@ struct SequenceState {
   blocks::BlockTable table;                   // blocks in this process's store
   HandOver hand_over;
 
-  // What its rows see in a layer and KV head: the model's own window, or the preset's rule.
+  // What its rows see in a layer and KV head.
   HeadRule rule(const model::ModelConfig& config, std::uint32_t layer, std::uint32_t kv_head) const {
-    if (config.windowed(layer)) return {0, config.window[layer]};
-    return start.heads.rule(layer, kv_head, config.kv_heads);
+    return config.head_rule(start.heads, layer, kv_head);
   }
   // Rows from here on are decode rows: their remote leaves are attended where they lie.
   bool is_decoding(std::uint32_t position) const { return position >= start.prompt_tokens; }

@@ -161,7 +161,8 @@ Child start_child(const std::string& tls, const char* self) {
 void measure(const std::string& name, const std::string& tls, const char* self, int rounds, std::vector<Row>& rows) {
   const Child child = start_child(tls, self);
   std::vector<Row> mine;
-  for (const std::size_t bytes : {64, 4096, 8192, 16384}) mine.push_back({"message_latency", tls, "ucp_am_lat", bytes, "us", {}, {}});
+  for (const std::size_t bytes : {64, 4096, 8192, 16384})
+    mine.push_back({"message_latency", tls, "ucp_am_lat", bytes, "us", {}, {}});
   mine.push_back({"pull", tls, "ucp_am_bw", 65536, "GB/s", {}, {}});
   mine.push_back({"pull", tls, "ucp_get", 65536, "GB/s", {}, {}});
   {

@@ -129,8 +129,9 @@ SequenceStart::Prefix make_prefix(compute::ComputeNode& node, StepId& step, cons
     const std::size_t common = options.prefix_leaves / 2 * kLeafTokens;
     half = leave_behind(node, step, SequenceId{500}, tokens(common, common + 50), options.heads, std::nullopt);
   }
-  SequenceStart::Prefix prefix = leave_behind(
-      node, step, SequenceId{501}, tokens(std::size_t{options.prefix_leaves} * kLeafTokens, options.carrier_tokens), options.heads, half);
+  SequenceStart::Prefix prefix =
+      leave_behind(node, step, SequenceId{501}, tokens(std::size_t{options.prefix_leaves} * kLeafTokens, options.carrier_tokens),
+                   options.heads, half);
   CHECK(prefix.leaves >= options.prefix_leaves);
   prefix.leaves = options.prefix_leaves;
   return prefix;

@@ -24,7 +24,7 @@ class PrefixCacheTest : public testing::Test {
  protected:
   bool carry(std::uint64_t id, const std::string& leaves, std::uint32_t adopted = 0,
              const std::optional<PrefixCache::Prefix>& begun_with = std::nullopt) {
-    return cache_.carry(SequenceId{id}, SequenceEpoch{3}, names_of(leaves), adopted, begun_with);
+    return cache_.carry(SequenceId{id}, SequenceEpoch{3}, names_of(leaves), adopted, begun_with, ends_whole_);
   }
   // "carrier:leaves", or "".
   std::string find(const std::string& leaves, std::string_view salt = "") {
@@ -39,7 +39,8 @@ class PrefixCacheTest : public testing::Test {
     return eviction ? std::to_string(eviction->carrier.value) + ":" + std::to_string(eviction->keep) : "";
   }
 
-  PrefixCache cache_{false};
+  bool ends_whole_ = false;  // of what is carried from now on
+  PrefixCache cache_;
 };
 
 TEST_F(PrefixCacheTest, FindsTheLongestPrefix) {
@@ -148,7 +149,7 @@ TEST_F(PrefixCacheTest, ClearingTellsWhomToRelease) {
 }
 
 TEST_F(PrefixCacheTest, WithWindowsOnlyAWholeSequenceIsContinued) {
-  cache_ = PrefixCache(true);
+  ends_whole_ = true;
   carry(1, "abc");
   EXPECT_EQ(find("abcd"), "1:3");
   EXPECT_EQ(find("abx"), "");
@@ -163,7 +164,7 @@ TEST_F(PrefixCacheTest, WithWindowsOnlyAWholeSequenceIsContinued) {
 TEST_F(PrefixCacheTest, AgreesWithAPlainListUnderRandomUse) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     Random random(seed);
-    cache_ = PrefixCache(false);
+    cache_ = PrefixCache();
     std::map<std::uint64_t, std::string> kept;  // by carrier
     for (std::uint64_t id = 1; id < 60; ++id) {
       std::string leaves;

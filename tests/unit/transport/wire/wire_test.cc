@@ -1,15 +1,21 @@
 // Every message goes there and back; every damaged one is refused, whichever byte it is.
 
+#include "runtime/base/checksum.h"
 #include "runtime/base/random.h"
 #include "tests/unit/transport/wire/sample_messages.h"
-#include "runtime/base/checksum.h"
 #include "transport/wire/limits.h"
 #include "transport/wire/reader.h"
 
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <string>
 
 namespace longshore::wire {
 namespace {
@@ -337,6 +343,25 @@ TEST_F(WireTest, AgreementNamesWhatDiffers) {
 }
 
 // The worked example of WIRE.md, byte for byte.
+// What the fuzzer begins with. LONGSHORE_WRITE_CORPUS=1 writes it anew.
+TEST_F(WireTest, TheFuzzCorpusIsOfThisVersion) {
+  const std::filesystem::path folder = "tests/fuzz/corpus/wire";
+  std::set<std::string> expected;
+  for (const transport::Message& message : sample::all(pool_)) {
+    const FrameHeader header = *read_header(message.bytes());
+    const std::string name = std::to_string(expected.size()) + "_" + std::string(to_string(header.kind));
+    expected.insert(name);
+    const std::string bytes(reinterpret_cast<const char*>(message.data()), message.size());
+    if (std::getenv("LONGSHORE_WRITE_CORPUS") != nullptr) std::ofstream(folder / name, std::ios::binary) << bytes;
+    std::ifstream file(folder / name, std::ios::binary);
+    EXPECT_TRUE(std::string(std::istreambuf_iterator<char>(file), {}) == bytes)
+        << name << " is not today's message: write it anew with LONGSHORE_WRITE_CORPUS=1";
+  }
+  std::set<std::string> found;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) found.insert(entry.path().filename());
+  EXPECT_EQ(found, expected);
+}
+
 TEST_F(WireTest, TheExampleInTheGrammarIsAMessage) {
   const transport::Message message =
       encode(Release{PlanGeneration{3}, SequenceId{0x1122}, SequenceEpoch{5}, 2}, pool_);
