@@ -351,7 +351,7 @@ TEST_F(WireTest, TheFuzzCorpusIsOfThisVersion) {
     const FrameHeader header = *read_header(message.bytes());
     const std::string name = std::to_string(expected.size()) + "_" + std::string(to_string(header.kind));
     expected.insert(name);
-    const std::string bytes(reinterpret_cast<const char*>(message.data()), message.size());
+    const std::string bytes(reinterpret_cast<const char*>(message.bytes().data()), message.bytes().size());
     if (std::getenv("LONGSHORE_WRITE_CORPUS") != nullptr) std::ofstream(folder / name, std::ios::binary) << bytes;
     std::ifstream file(folder / name, std::ios::binary);
     EXPECT_TRUE(std::string(std::istreambuf_iterator<char>(file), {}) == bytes)
