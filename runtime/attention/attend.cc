@@ -12,12 +12,17 @@ std::uint32_t window_begin(const AttendShape& shape, std::uint32_t position) {
   return static_cast<std::uint32_t>(shape.rule.window_begin(position));
 }
 
-KeyRange visible_in(const AttendShape& shape, std::uint32_t position, std::uint32_t leaf) {
+KeyRange ruled_in(const AttendShape& shape, std::uint32_t position, std::uint32_t leaf) {
   const std::uint32_t leaf_begin = leaf * kLeafTokens;
   const std::uint32_t begin = std::max(window_begin(shape, position), leaf_begin);
   const std::uint32_t end = std::min(position + 1, leaf_begin + kLeafTokens);
   if (begin < end) return {begin - leaf_begin, end - leaf_begin};
   return leaf == 0 ? KeyRange{0, std::min(shape.rule.sinks, position + 1)} : KeyRange{};
+}
+
+KeyRange visible_in(const AttendShape& shape, std::uint32_t position, const HeldLeaf& held) {
+  const KeyRange ruled = ruled_in(shape, position, held.leaf);
+  return {std::max(ruled.begin, held.chosen.begin), std::min(ruled.end, held.chosen.end)};
 }
 
 void check_call(const AttendShape& shape, const Queries& queries) {
@@ -71,7 +76,7 @@ void attend_tile(const AttentionKernels& kernels,
                  AttendScratch& scratch) {
   const std::span<KeyRange> visible = scratch.visible();
   for (std::uint32_t r = 0; r < tile.count; ++r)
-    visible[r] = visible_in(shape, queries.position + (tile.begin + r) / shape.group, held.leaf);
+    visible[r] = visible_in(shape, queries.position + (tile.begin + r) / shape.group, held);
   kernels.attend_leaf({.type = shape.layout.type,
                        .d = shape.layout.d,
                        .rows = tile.count,
@@ -89,6 +94,15 @@ std::span<const HeldLeaf> within(std::span<const HeldLeaf> held, TreeRange range
   const auto begin = std::lower_bound(held.begin(), held.end(), range.begin + 1, before);
   const auto end = std::lower_bound(begin, held.end(), range.end + 1, before);
   return {begin, end};
+}
+
+bool is_empty(KeyRange range) { return range.begin >= range.end; }
+
+// The first block that is read of these, or what is read after them.
+const std::byte* next_read(std::span<const HeldLeaf> held, const std::byte* after) {
+  for (const HeldLeaf& one : held)
+    if (!is_empty(one.chosen)) return one.block;
+  return after;
 }
 
 Error missing(std::uint32_t leaf, std::uint32_t needed, std::uint32_t written) {
@@ -147,8 +161,12 @@ Result<void> attend_range(const AttentionKernels& kernels,
     const RowTile tile = open_tile(shape, queries, begin, scratch);
     nodes.begin_rows(tile.begin, tile.count);
     for (std::size_t n = 0; n < seen.size(); ++n) {
-      attend_tile(kernels, shape, queries, tile, seen[n], n + 1 < seen.size() ? seen[n + 1].block : next_block,
-                  nodes.add_leaf(seen[n].leaf - 1), scratch);
+      if (is_empty(seen[n].chosen)) {
+        nodes.add_identity(seen[n].leaf - 1);
+      } else {
+        attend_tile(kernels, shape, queries, tile, seen[n], next_read(seen.subspan(n + 1), next_block),
+                    nodes.add_leaf(seen[n].leaf - 1), scratch);
+      }
       nodes.merge_siblings(kernels);
     }
     begin += tile.count;

@@ -40,6 +40,7 @@ struct HeldLeaf {
   std::uint32_t leaf = 0;     // position / 128
   std::uint32_t written = 0;  // positions that have been appended, 1 to 128
   const std::byte* block = nullptr;
+  KeyRange chosen = {0, kLeafTokens};  // the positions that a selector left to be seen; empty: the leaf is not read
 };
 
 // What all holders together must cover, once each, for queries whose first token is at `position`: the tree

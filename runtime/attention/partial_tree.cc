@@ -17,19 +17,26 @@ void NodeList::reset(std::uint32_t rows, std::uint32_t d) {
 void NodeList::begin_rows(std::uint32_t begin, std::uint32_t count) {
   CHECK(begin <= rows_ && count <= rows_ - begin) << begin << " + " << count << " of " << rows_;
   names_.clear();
+  identity_.clear();
   pass_begin_ = begin;
   pass_count_ = count;
 }
 
 PartialSpan NodeList::add_leaf(std::uint32_t tree_leaf) {
-  add({0, tree_leaf});
+  add({0, tree_leaf}, false);
   return pass_rows(names_.size() - 1);
 }
 
-void NodeList::add(NodeName name) {
+void NodeList::add_identity(std::uint32_t tree_leaf) {
+  add({0, tree_leaf}, true);
+  std::fill_n(pass_rows(names_.size() - 1).weight, pass_count_, 0.0f);
+}
+
+void NodeList::add(NodeName name, bool is_identity) {
   CHECK(names_.empty() || name.range().begin >= names_.back().range().end)
       << "tree leaf " << name.range().begin << " comes late";
   names_.push_back(name);
+  identity_.push_back(is_identity);
   const std::size_t needed = names_.size() * partial_floats(rows_, d_);
   if (floats_.size() < needed) floats_.resize(needed);
 }
@@ -39,7 +46,7 @@ void NodeList::append(const AttentionKernels& kernels, const NodeList& right) {
   pass_begin_ = 0;
   pass_count_ = rows_;
   for (std::size_t i = 0; i < right.size(); ++i) {
-    add(right.names_[i]);
+    add(right.names_[i], right.identity_[i]);
     std::copy_n(right.slot(i), partial_floats(rows_, d_), slot(names_.size() - 1));
     merge_siblings(kernels);
   }
@@ -51,9 +58,11 @@ void NodeList::merge_siblings(const AttentionKernels& kernels) {
     NodeName& left = names_[names_.size() - 2];
     if (left.level != right.level || left.index % 2 != 0 || left.index + 1 != right.index) return;
     const PartialSpan merged = pass_rows(names_.size() - 2);
-    kernels.merge(pass_count_, d_, merged, merged, pass_rows(names_.size() - 1));
+    if (!identity_.back()) kernels.merge(pass_count_, d_, merged, merged, pass_rows(names_.size() - 1));
+    identity_[names_.size() - 2] = identity_[names_.size() - 2] && identity_.back();
     left = {left.level + 1, left.index / 2};
     names_.pop_back();
+    identity_.pop_back();
   }
 }
 

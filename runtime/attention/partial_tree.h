@@ -53,9 +53,13 @@ class NodeList {
   std::uint32_t d() const { return d_; }
   std::size_t size() const { return names_.size(); }
   TreeNode operator[](std::size_t i) const { return {names_[i], partial_in(slot(i), rows_, d_)}; }
+  // All its leaves are: the weights are 0, the rest was never written.
+  bool is_identity(std::size_t i) const { return identity_[i]; }
 
   // Makes room for one more tree leaf, right of all before; fill the span, which holds the rows of this pass.
   PartialSpan add_leaf(std::uint32_t tree_leaf);
+  // Likewise for a leaf of which nobody reads a key.
+  void add_identity(std::uint32_t tree_leaf);
   // Merges the last two nodes while they are siblings.
   void merge_siblings(const AttentionKernels& kernels);
   // Puts the nodes of a list, all right of those here: what remains is as if one list had been given every leaf. Requires:
@@ -63,12 +67,13 @@ class NodeList {
   void append(const AttentionKernels& kernels, const NodeList& right);
 
  private:
-  void add(NodeName name);
+  void add(NodeName name, bool is_identity);
   float* slot(std::size_t i) { return floats_.data() + i * partial_floats(rows_, d_); }
   const float* slot(std::size_t i) const { return floats_.data() + i * partial_floats(rows_, d_); }
   PartialSpan pass_rows(std::size_t i) { return rows_from(partial_in(slot(i), rows_, d_), pass_begin_, d_); }
 
   std::vector<NodeName> names_;
+  std::vector<bool> identity_;  // by node
   std::vector<float> floats_;
   std::uint32_t rows_ = 0;
   std::uint32_t d_ = 0;

@@ -17,11 +17,14 @@ Result<std::unique_ptr<KvStore>> KvStore::create(const KvLayout& layout, std::ui
 }
 
 KvStore::KvStore(const KvLayout& layout, std::uint32_t capacity, Buffer arena)
-    : layout_(layout), stride_(layout.block_bytes()), capacity_(capacity), arena_(std::move(arena)), pool_(capacity) {}
+    : layout_(layout), stride_(layout.block_bytes()), capacity_(capacity), arena_(std::move(arena)),
+      allocations_(capacity), pool_(capacity) {}
 
 std::optional<BlockId> KvStore::allocate() {
   std::lock_guard lock(mutex_);
-  return pool_.allocate();
+  const std::optional<BlockId> block = pool_.allocate();
+  if (block) ++allocations_[block->value];
+  return block;
 }
 
 void KvStore::share(BlockId block) {

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "runtime/base/ids.h"
 #include "runtime/base/result.h"
@@ -29,6 +30,8 @@ class KvStore {
   std::optional<BlockId> allocate();
   void share(BlockId block);
   void release(BlockId block);
+  // Which allocation of this id it is, from 1; constant as long as somebody holds the block. Requires: somebody does.
+  std::uint32_t allocation(BlockId block) const { return allocations_[block.value]; }
 
   std::byte* block(BlockId block) { return arena_.data() + std::size_t{block.value} * stride_; }
   const std::byte* block(BlockId block) const { return arena_.data() + std::size_t{block.value} * stride_; }
@@ -47,6 +50,7 @@ class KvStore {
   std::size_t stride_;
   std::uint32_t capacity_;
   Buffer arena_;
+  std::vector<std::uint32_t> allocations_;
   mutable std::mutex mutex_;
   blocks::BlockPool pool_;  // guarded by mutex_
 };

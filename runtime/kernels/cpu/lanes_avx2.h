@@ -39,6 +39,9 @@ inline void store_128(void* to, __m128i a) { _mm_storeu_si128(static_cast<__m128
 inline F32x16 load_f16(const std::uint16_t* from) {
   return {_mm256_cvtph_ps(load_128(from)), _mm256_cvtph_ps(load_128(from + 8))};
 }
+inline F32x16 load_f16_halves(const std::uint16_t* low, const std::uint16_t* high) {
+  return {_mm256_cvtph_ps(load_128(low)), _mm256_cvtph_ps(load_128(high))};
+}
 inline F32x16 load_bf16(const std::uint16_t* from) {
   const auto widen = [](__m128i half) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));

@@ -31,6 +31,11 @@ inline __m256i load_256(const void* from) { return _mm256_loadu_si256(static_cas
 inline void store_256(void* to, __m256i a) { _mm256_storeu_si256(static_cast<__m256i*>(to), a); }
 
 inline F32x16 load_f16(const std::uint16_t* from) { return {_mm512_cvtph_ps(load_256(from))}; }
+inline F32x16 load_f16_halves(const std::uint16_t* low, const std::uint16_t* high) {
+  const __m128i l = _mm_loadu_si128(reinterpret_cast<const __m128i*>(low));
+  const __m128i h = _mm_loadu_si128(reinterpret_cast<const __m128i*>(high));
+  return {_mm512_cvtph_ps(_mm256_inserti128_si256(_mm256_castsi128_si256(l), h, 1))};
+}
 inline F32x16 load_bf16(const std::uint16_t* from) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load_256(from)), 16))};
 }

@@ -99,6 +99,10 @@ inline void store(float* to, F32x16 a) {
 inline F32x16 load_f16(const std::uint16_t* from) {
   return per_lane([from](unsigned l) { return widen_f16(from[l]); });
 }
+// Lanes 0 to 7 from `low`, 8 to 15 from `high`.
+inline F32x16 load_f16_halves(const std::uint16_t* low, const std::uint16_t* high) {
+  return per_lane([=](unsigned l) { return widen_f16(l < 8 ? low[l] : high[l - 8]); });
+}
 inline F32x16 load_bf16(const std::uint16_t* from) {
   return per_lane([from](unsigned l) { return bits_float(static_cast<std::uint32_t>(from[l]) << 16); });
 }

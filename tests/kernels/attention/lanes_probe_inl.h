@@ -32,7 +32,8 @@ std::uint32_t* probe(const LanesInput& in, std::uint32_t* to) {
        {add(a, b), sub(a, b), mul(a, b), div(a, b), sqrt(abs(a)), fma(a, b, c), max(a, b), min(a, b), abs(a),
         copy_sign(a, b), zero(), broadcast(in.a[3]), broadcast_f16(in.halves[5])})
     out.put(x);
-  for (F32x16 x : {load_f16(in.halves), load_bf16(in.halves), lift_u8(in.bytes)}) out.put(x);
+  for (F32x16 x : {load_f16(in.halves), load_f16_halves(in.halves + 8, in.halves), load_bf16(in.halves), lift_u8(in.bytes)})
+    out.put(x);
   std::uint16_t narrow[kLanes];
   store_f16(narrow, a);
   out.put(narrow);

@@ -14,6 +14,7 @@ class AttendCase {
   AttendCase(const AttendShape& of_shape, std::uint32_t token_count, std::uint64_t seed)
       : shape(of_shape),
         leaves(shape.layout, token_count, seed),
+        held(leaves.held().begin(), leaves.held().end()),
         q(random_floats(std::size_t{token_count} * row_floats(), 0.7f, seed + 7)) {}
 
   std::size_t row_floats() const { return std::size_t{shape.group} * shape.layout.d; }
@@ -24,6 +25,7 @@ class AttendCase {
 
   AttendShape shape;
   FilledLeaves leaves;
+  std::vector<HeldLeaf> held;  // the leaves, perhaps with less of them chosen
   std::vector<float> q;
 };
 
@@ -36,7 +38,7 @@ inline std::vector<float> attend_alone(const AttendCase& one,
   RowPartials partials;
   for (std::uint32_t position = 0; position < one.tokens();) {
     const std::uint32_t count = std::min({chunk, one.tokens() - position, 128 - position % 128});
-    partials.attend_local(kernels, one.shape, one.queries(position, count), one.leaves.held(), scratch)
+    partials.attend_local(kernels, one.shape, one.queries(position, count), one.held, scratch)
         .value();
     partials.finish(kernels, {}, out.data() + position * one.row_floats(), one.row_floats()).value();
     position += count;

@@ -123,7 +123,7 @@ std::vector<float> attend_apart(const AttendCase& one,
   // A sequence that begins behind a cached prefix has leaf i-1 elsewhere, too.
   const bool is_previous_local = newest < 2 || !one.shape.rule.sees_all() || random.below(2) == 0;
   std::optional<HeldLeaf> previous;
-  for (const HeldLeaf& leaf : one.leaves.held()) {
+  for (const HeldLeaf& leaf : one.held) {
     if (leaf.leaf + 1 == newest && !is_previous_local) {
       previous = leaf;
       continue;
@@ -177,6 +177,38 @@ TEST_F(AttendTest, AnyDistributionOfLeavesOverHoldersGivesTheBitsOfOneProcess) {
       EXPECT_TRUE(same_bits(std::span(expected).subspan(at, out.size()), out))
           << "position " << position << " tokens " << tokens << " holders " << holders << " seed " << seed;
     }
+  }
+}
+
+// Halves of leaves, as a selector chooses them, for one token: against the reference, and over holders.
+TEST_F(AttendTest, WhatIsNotChosenIsNotSeenByAnyDistribution) {
+  constexpr KeyRange kChoices[] = {{0, 0}, {0, 64}, {64, 128}, {0, 128}};
+  constexpr std::uint32_t kPosition = 128 * 13 + 20;
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    Random random(seed);
+    AttendCase one(shape_of(seed % 2 == 0 ? Dtype::kF16 : Dtype::kQ8_0, 3), kPosition + 1, seed);
+    for (std::uint32_t leaf = 1; leaf < 12; ++leaf)  // 12, 13 and 0 are always seen
+      one.held[leaf].chosen = kChoices[random.below(seed % 3 == 0 ? 2 : 4)];
+    const std::vector<float> out = attend_apart(one, kPosition, 1, 1, seed);
+    std::vector<float> keys, values;
+    std::uint32_t seen = 0;
+    const std::uint32_t d = one.shape.layout.d;
+    for (std::uint32_t key = 0; key <= kPosition; ++key) {
+      const KeyRange chosen = one.held[leaf_of(key)].chosen;
+      if (key % 128 < chosen.begin || key % 128 >= chosen.end) continue;
+      ++seen;
+      keys.insert(keys.end(), one.leaves.keys().begin() + key * d, one.leaves.keys().begin() + (key + 1) * d);
+      values.insert(values.end(), one.leaves.values().begin() + key * d, one.leaves.values().begin() + (key + 1) * d);
+    }
+    for (std::uint32_t head = 0; head < 3; ++head) {
+      const kernels::reference::AttentionRow expected =
+          kernels::reference::attention_row(one.q.data() + kPosition * one.row_floats() + head * d, keys.data(), values.data(),
+                                            seen, d, 0);
+      for (std::uint32_t c = 0; c < d; ++c)
+        ASSERT_NEAR(out[head * d + c], expected.output[c], 1e-5 * expected.absolute[c]) << seed << " " << c;
+    }
+    for (std::uint32_t holders = 2; holders < 6; ++holders)
+      EXPECT_TRUE(same_bits(out, attend_apart(one, kPosition, 1, holders, seed + holders))) << seed << ' ' << holders;
   }
 }
 
