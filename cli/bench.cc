@@ -134,7 +134,7 @@ Result<void> Bench::decode(Point at) {
   for (std::uint32_t t = 0; t < flags_.generate; ++t)
     work.add(work_of(at.batch, filled + t, 1, true));
   std::optional<double> predicted;  // the cost model knows dense attention
-  if (heads_.sees_all()) predicted = cluster_.predict(filled + flags_.generate, at.batch).step_seconds;
+  if (heads_.sees_all() && !heads_.selection.selects()) predicted = cluster_.predict(filled + flags_.generate, at.batch).step_seconds;
   report("decode", at, flags_.generate * at.batch, *steps, work, limits, predicted);
   return runs_.finish();
 }

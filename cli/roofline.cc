@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runtime/plan/leaf.h"
+#include "runtime/retrieval/block_means.h"
 
 namespace longshore::cli {
 
@@ -28,10 +29,16 @@ StepWork step_work(const model::ModelConfig& config, const model::Weights& weigh
   // Of one KV head: a position's bytes, and the operations of a row and a key.
   const double kv_bytes = static_cast<double>(layout.block_bytes()) / kLeafTokens;
   const double operations = 4.0 * config.group() * config.head_dim;
+  constexpr double kMeanBytes = retrieval::kMeanLanes * sizeof(std::uint16_t);  // of a leaf and a dimension, to choose by
   for (std::uint32_t layer = 0; layer < config.layers; ++layer)
     for (std::uint32_t head = 0; head < config.kv_heads; ++head) {
       const HeadRule rule = config.head_rule(heads, layer, head);
-      const double most = rule.sees_all() ? position + tokens : rule.sinks + double{1} * rule.window;
+      const bool selects = rule.sees_all() && tokens == 1 && heads.selection.selects();
+      double most = rule.sees_all() ? position + tokens : rule.sinks + double{1} * rule.window;
+      if (selects) {
+        most = std::min<double>(most, heads.selection.budget);
+        work.kv_bytes += sequences * kMeanBytes * config.head_dim * position / kLeafTokens;
+      }
       for (std::uint32_t t = 0; t < tokens; ++t)
         work.f32_operations += sequences * operations * std::min<double>(most, position + t + 1);
       work.kv_bytes += sequences * kv_bytes * std::min<double>(position + tokens, most + tokens - 1);

@@ -21,7 +21,8 @@ struct StepWork {
   void add(const StepWork& other);
 };
 
-// One step in which `sequences`, all at `position`, take `tokens` each; logits for the last of each if `logits`.
+// One step in which `sequences`, all at `position`, take `tokens` each; logits for the last of each if `logits`. One token is a
+// decode row, more are of a prompt.
 StepWork step_work(const model::ModelConfig& config, const model::Weights& weights, const kv::KvLayout& layout,
                    const HeadPlan& heads, std::uint32_t sequences, std::uint32_t position, std::uint32_t tokens, bool logits);
 

@@ -33,4 +33,24 @@ Sha256 chain_next(const Sha256& parent, std::span<const TokenId> tokens) {
   return stream.finish();
 }
 
+ChainFork chain_fork(std::string_view decode_rule, std::uint32_t prompt_tokens) {
+  if (decode_rule.empty()) return {};
+  return {leaf_of(prompt_tokens), std::string(decode_rule) + " after " + std::to_string(prompt_tokens)};
+}
+
+void name_leaves(const ChainRoot& root, const ChainFork& fork, std::span<const TokenId> tokens, std::uint32_t leaves,
+                 std::vector<Sha256>& names) {
+  CHECK(std::size_t{leaves} * kLeafTokens <= tokens.size()) << leaves << " leaves of " << tokens.size() << " tokens";
+  for (std::size_t leaf = names.size(); leaf < leaves; ++leaf) {
+    Sha256 parent = leaf == 0 ? chain_root(root) : names.back();
+    if (leaf == fork.leaf && !fork.rule.empty()) {
+      Sha256Stream stream;
+      stream.update(std::as_bytes(std::span(parent)));
+      stream.update(fork.rule);
+      parent = stream.finish();
+    }
+    names.push_back(chain_next(parent, tokens.subspan(leaf * kLeafTokens, kLeafTokens)));
+  }
+}
+
 }  // namespace longshore::blocks

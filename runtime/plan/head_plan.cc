@@ -24,6 +24,10 @@ Result<void> validate(const HeadPlan& plan, std::uint32_t layers, std::uint32_t 
     if (rule.sinks > 0 && rule.sees_all())
       return make_error(ErrorCode::kInvalidArgument, "a head plan has sinks without a window");
   }
+  constexpr std::uint32_t kBudgetMin = SelectionRule::kAlways + SelectionRule::kUnit;
+  if (plan.selection.selects() && plan.selection.budget < kBudgetMin)
+    return make_error(ErrorCode::kInvalidArgument, "a budget is ", plan.selection.budget, " positions; it must be at least ",
+                      kBudgetMin);
   return {};
 }
 
@@ -32,6 +36,11 @@ std::string to_text(const HeadPlan& plan) {
   std::string text = "heads";
   for (const HeadRule& rule : plan.rules) text += ' ' + std::to_string(rule.sinks) + '+' + std::to_string(rule.window);
   return text;
+}
+
+std::string decode_text(const HeadPlan& plan) {
+  if (!plan.selection.selects()) return "";
+  return "block-mean " + std::to_string(plan.selection.units());
 }
 
 }  // namespace longshore

@@ -26,12 +26,25 @@ struct HeadRule {
   bool operator==(const HeadRule&) const = default;
 };
 
+// How much a decode row reads of what it may see, in each head that sees all: leaf 0, its own leaf, the one before, and of
+// the leaves between as many units of 64 positions as the budget leaves room for, chosen by its query (block_means.h,
+// unit_choice.h; Zhao et al. 2025, InfLLM-V2, arXiv 2509.24663, without its training). Rows of the prompt read all.
+struct SelectionRule {
+  static constexpr std::uint32_t kAlways = 3 * kLeafTokens, kUnit = 64;
+  std::uint32_t budget = 0;  // positions, from kAlways + kUnit on; 0: all
+
+  bool selects() const { return budget != 0; }
+  std::uint32_t units() const { return (budget - kAlways) / kUnit; }
+  bool operator==(const SelectionRule&) const = default;
+};
+
 // The rules of all heads of one sequence, in every row, prompt and output alike: by layer and KV head, or one for all, or
 // none, where every head sees all. A layer in which the model itself has a window keeps the model's.
 struct HeadPlan {
   std::vector<HeadRule> rules;  // [], [1] or [L * Hkv]
+  SelectionRule selection = {};
 
-  // Whether every head sees all; whether none does.
+  // Whether every head sees all, and so all that was computed is kept; whether none does.
   bool sees_all() const;
   bool is_narrow() const;
   HeadRule rule(std::uint32_t layer, std::uint32_t kv_head, std::uint32_t kv_heads) const {
@@ -42,11 +55,13 @@ struct HeadPlan {
 };
 
 // Errors: kInvalidArgument unless there are 0, 1 or layers * kv_heads rules, each within its ranges and with a window where
-// it has sinks.
+// it has sinks, and the budget is possible.
 Result<void> validate(const HeadPlan& plan, std::uint32_t layers, std::uint32_t kv_heads);
 
-// What the name of a KV block says of the plan (chain_hash.h): plans with equal text give equal bits. "full" where every
-// head sees all.
+// What the name of a KV block of the prompt says of the plan (chain_hash.h): plans with equal text give equal bits. "full"
+// where every head sees all.
 std::string to_text(const HeadPlan& plan);
+// What the names of leaves with decode rows say besides; "" where these follow the prompt's rule.
+std::string decode_text(const HeadPlan& plan);
 
 }  // namespace longshore

@@ -9,9 +9,9 @@
 
 namespace longshore::retrieval {
 
-// What `block-mean` knows of a leaf: the means of its keys 0 to 31, 16 to 47, ..., 96 to 127, which stand for them when it is
-// asked which units are worth reading (Zhao et al. 2025, InfLLM-V2, arXiv 2509.24663: "compressed keys", the mean of 32 every
-// 16). None reaches over the end of a leaf, so that a leaf's means follow from the leaf alone, whoever holds it.
+// What `block-mean` knows of a leaf: the means of its keys 0 to 31, 16 to 47, ..., 96 to 127, which stand for them when it
+// is asked which units are worth reading (Zhao et al. 2025, InfLLM-V2, arXiv 2509.24663: "compressed keys", the mean of 32
+// every 16). None reaches over the end of a leaf, so that a leaf's means follow from the leaf alone, whoever holds it.
 inline constexpr std::uint32_t kMeans = 7;
 // In memory: [d][8] f16, the eighth 0.
 inline constexpr std::uint32_t kMeanLanes = 8;
@@ -33,6 +33,9 @@ struct MeanKernels {
   // a = fma(q[c], mean[c], a) from +0. means: [leaves] of d * 8; q: [rows, d]; logits: [rows, 2 * leaves].
   void (*score)(const std::uint16_t* const* means, std::size_t leaves, std::uint32_t d, const float* q, std::uint32_t rows,
                 float* logits);
+
+  // x[i] becomes e^x[i], for n values <= 0 (docs/determinism.md).
+  void (*exp_nonpositive)(float* x, std::size_t n);
 };
 
 extern const MeanKernels kMeanKernelsPortable;

@@ -7,15 +7,15 @@
 
 namespace longshore::retrieval {
 
-Result<std::unique_ptr<MeanIndex>> MeanIndex::create(const kv::KvStore& store, const MeanKernels& kernels) {
+Result<void> MeanIndex::open() {
+  if (memory_.size() > 0) return {};
   Result<Buffer> memory =
-      Buffer::allocate(store.capacity() * mean_values(store.layout().d) * sizeof(std::uint16_t));
+      Buffer::allocate(store_.capacity() * mean_values(store_.layout().d) * sizeof(std::uint16_t));
   if (!memory) return memory.error();
-  return std::unique_ptr<MeanIndex>(new MeanIndex(store, kernels, std::move(*memory)));
+  memory_ = std::move(*memory);
+  state_ = std::vector<std::atomic<std::uint64_t>>(store_.capacity());
+  return {};
 }
-
-MeanIndex::MeanIndex(const kv::KvStore& store, const MeanKernels& kernels, Buffer memory)
-    : store_(store), kernels_(kernels), memory_(std::move(memory)), state_(store.capacity()) {}
 
 const std::uint16_t* MeanIndex::of(const std::byte* block) {
   const auto id = store_.block_at(static_cast<std::size_t>(block - store_.block(BlockId{0})));

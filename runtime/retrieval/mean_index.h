@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "runtime/base/result.h"
@@ -13,22 +12,25 @@
 namespace longshore::retrieval {
 
 // The means of the blocks of one store, each computed when it is first wanted (or before, off the critical path). Takes d *
-// 16 bytes beside each block, from the system as they are first touched: 3 % of f16 blocks. Thread-safe.
+// 16 bytes beside each block, from the system as they are first touched: 3 % of f16 blocks.
 class MeanIndex {
  public:
-  // Errors: kResourceExhausted when the system has not that much.
-  static Result<std::unique_ptr<MeanIndex>> create(const kv::KvStore& store, const MeanKernels& kernels);
+  MeanIndex(const kv::KvStore& store, const MeanKernels& kernels) : store_(store), kernels_(kernels) {}
 
-  // [d][8] f16, valid while somebody holds the block. Requires: a full block of the store that nobody writes any more.
+  // Takes address space for all blocks; nothing if it has. Errors: kResourceExhausted. Not to be called beside `of`.
+  Result<void> open();
+
+  // [d][8] f16, valid while somebody holds the block. Requires: open() went well; a full block of the store that nobody
+  // writes any more. Thread-safe.
   const std::uint16_t* of(const std::byte* block);
 
- private:
-  MeanIndex(const kv::KvStore& store, const MeanKernels& kernels, Buffer memory);
+  const MeanKernels& kernels() const { return kernels_; }
 
+ private:
   const kv::KvStore& store_;
   const MeanKernels& kernels_;
   Buffer memory_;
-  // Of which allocation of the block the means are, times 2, and 1 while they are being computed.
+  // Of which allocation of the block the means are, times 2, and 1 more while they are being computed.
   std::vector<std::atomic<std::uint64_t>> state_;
 };
 

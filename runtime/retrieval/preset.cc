@@ -11,6 +11,8 @@ namespace longshore::retrieval {
 namespace {
 
 constexpr std::uint32_t kWindowMax = std::uint32_t{1} << 30;
+constexpr std::uint32_t kBudgetMin = SelectionRule::kAlways + SelectionRule::kUnit, kBudgetMax = std::uint32_t{1} << 30;
+constexpr std::string_view kBlockMean = "block-mean";
 constexpr std::size_t kNameBytesMax = 64;
 constexpr std::size_t kTextBytesMax = 1024;
 
@@ -72,12 +74,15 @@ bool is_name(std::string_view name) {
 
 // Where a parameter lies in the preset.
 std::uint32_t* value_of(Preset& preset, std::string_view parameter) {
+  if (parameter == "budget") return &preset.selection.budget;
   return parameter == "sinks" ? &preset.heads.sinks : &preset.heads.window;
 }
 
 }  // namespace
 
 std::vector<PresetParameter> parameters_of(const Preset& preset) {
+  if (preset.selection.selects())
+    return {{"budget", "tokens that a row of the output reads in each head", preset.selection.budget, kBudgetMin, kBudgetMax}};
   if (preset.heads.sees_all()) return {};
   return {{"sinks", "first tokens of the sequence that every row sees", preset.heads.sinks, 0, kLeafTokens},
           {"window", "latest tokens that a row sees, itself among them", preset.heads.window, 1, kWindowMax}};
@@ -96,15 +101,28 @@ Result<Preset> parse_preset(std::string_view text, const std::string& file) {
   preset.paper = reader.text("paper");
   preset.summary = reader.text("summary");
   const toml::table* heads = reader.table("heads");
+  const toml::table* selector = reader.table("selector");
   if (Result<void> read = reader.finish(); !read) return read.error();
   if (!is_name(preset.name))
     return make_error(ErrorCode::kInvalidArgument, file, ": name is \"", preset.name, "\"; it must be 1 to ", kNameBytesMax,
                       " of a-z, 0-9 and -");
-  if (heads == nullptr) return preset;
-  TableReader of_heads(*heads, file, "[heads] ");
-  preset.heads.sinks = of_heads.number("sinks", 0, kLeafTokens);
-  preset.heads.window = of_heads.number("window", 1, kWindowMax);
-  if (Result<void> read = of_heads.finish(); !read) return read.error();
+  if (heads != nullptr && selector != nullptr)
+    return make_error(ErrorCode::kInvalidArgument, file,
+                      ": [heads] gives every head a window and [selector] an index; a head with a window gets no index");
+  if (heads != nullptr) {
+    TableReader of_heads(*heads, file, "[heads] ");
+    preset.heads.sinks = of_heads.number("sinks", 0, kLeafTokens);
+    preset.heads.window = of_heads.number("window", 1, kWindowMax);
+    if (Result<void> read = of_heads.finish(); !read) return read.error();
+  }
+  if (selector != nullptr) {
+    TableReader of_selector(*selector, file, "[selector] ");
+    const std::string index = of_selector.text("index");
+    preset.selection.budget = of_selector.number("budget", kBudgetMin, kBudgetMax);
+    if (Result<void> read = of_selector.finish(); !read) return read.error();
+    if (index != kBlockMean)
+      return make_error(ErrorCode::kInvalidArgument, file, ": [selector] index is \"", index, "\"; there is \"", kBlockMean, "\"");
+  }
   return preset;
 }
 
@@ -161,7 +179,7 @@ Result<HeadPlan> PresetCatalog::resolve(const PresetChoice& choice) const {
                         parameter->max, "]");
     *value_of(preset, name) = value;
   }
-  if (preset.heads.sees_all()) return HeadPlan{};
+  if (preset.heads.sees_all()) return HeadPlan{{}, preset.selection};
   return HeadPlan{{preset.heads}};
 }
 

@@ -12,13 +12,14 @@
 
 namespace longshore::retrieval {
 
-// A published attention method as a named combination of parts. The part that exists so far is the head plan: which tokens
-// each head may see. docs/presets/ describes the file format and each preset shipped.
+// A published attention method as a named combination of parts. The parts that exist so far are the head plan, which
+// tokens each head may see, and one selector. docs/presets/ describes the file format and each preset shipped.
 struct Preset {
   std::string name;     // 1 to 64 of a-z 0-9 -
   std::string paper;    // authors, year, title, where
   std::string summary;  // one line: what it keeps, what it loses
-  HeadRule heads;       // of every layer without a window of its own, and of every head
+  HeadRule heads = {};  // of every layer without a window of its own, and of every head
+  SelectionRule selection = {};
 
   bool operator==(const Preset&) const = default;
 };

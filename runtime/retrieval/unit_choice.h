@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "runtime/attention/attention_kernels.h"
+#include "runtime/retrieval/block_means.h"
 
 namespace longshore::retrieval {
 
@@ -16,7 +16,7 @@ namespace longshore::retrieval {
 class UnitChoice {
  public:
   // logits: [rows, units], finite. The chosen units, ascending, valid until the next call; all where count >= units.
-  std::span<const std::uint32_t> choose(const attention::AttentionKernels& kernels, const float* logits, std::uint32_t rows,
+  std::span<const std::uint32_t> choose(const MeanKernels& kernels, const float* logits, std::uint32_t rows,
                                         std::uint32_t units, std::uint32_t count);
 
  private:

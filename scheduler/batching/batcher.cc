@@ -150,7 +150,7 @@ bool Batcher::may_take_prefix(const Sequence& sequence) const {
 void Batcher::take_prefix(Sequence& sequence) {
   if (!may_take_prefix(sequence)) return;
   const std::uint32_t leaves = sequence.leaves_to_share();
-  name_leaves(sequence.heads, sequence.cache_salt, sequence.tokens, leaves, sequence.leaf_names);
+  name_leaves(sequence.heads, sequence.prompt_tokens, sequence.cache_salt, sequence.tokens, leaves, sequence.leaf_names);
   sequence.prefix = prefixes_.find(std::span(sequence.leaf_names).first(leaves));
   if (!sequence.prefix) return;
   sequence.leaves_cached = sequence.prefix->leaves;
@@ -476,7 +476,7 @@ void Batcher::retire(SequenceId id) {
   if (options_.prefix_cache && sequence.started && sequence.generation == generation_ && leaves > 0) {
     bool has_place = true;
     while (has_place && prefixes_.carriers() >= PrefixCache::kCarriersMax) has_place = evict_prefix();
-    name_leaves(sequence.heads, sequence.cache_salt, sequence.tokens, leaves, sequence.leaf_names);
+    name_leaves(sequence.heads, sequence.prompt_tokens, sequence.cache_salt, sequence.tokens, leaves, sequence.leaf_names);
     if (has_place && prefixes_.carry(id, sequence.epoch, std::span(sequence.leaf_names).first(leaves),
                                      sequence.leaves_cached, sequence.prefix, ends_whole(sequence))) {
       keeps_[id] = leaves;

@@ -8,16 +8,13 @@
 
 namespace longshore::batching {
 
-void name_leaves(const HeadPlan& heads, std::string_view cache_salt, std::span<const TokenId> tokens,
-                 std::uint32_t leaves, std::vector<Sha256>& names) {
-  CHECK(std::size_t{leaves} * kLeafTokens <= tokens.size()) << leaves << " leaves of " << tokens.size() << " tokens";
+void name_leaves(const HeadPlan& heads, std::uint32_t prompt_tokens, std::string_view cache_salt,
+                 std::span<const TokenId> tokens, std::uint32_t leaves, std::vector<Sha256>& names) {
   blocks::ChainRoot root;  // of one model on one node: only these differ
   const std::string preset = to_text(heads);
   root.preset = preset;
   root.cache_salt = cache_salt;
-  for (auto leaf = names.size(); leaf < leaves; ++leaf)
-    names.push_back(blocks::chain_next(leaf == 0 ? blocks::chain_root(root) : names.back(),
-                                       tokens.subspan(leaf * kLeafTokens, kLeafTokens)));
+  blocks::name_leaves(root, blocks::chain_fork(decode_text(heads), prompt_tokens), tokens, leaves, names);
 }
 
 std::uint32_t leaves_in_common(std::span<const Sha256> a, std::span<const Sha256> b) {

@@ -19,8 +19,8 @@ namespace longshore::batching {
 // Completes the names of the first `leaves` leaves of a sequence, each by its tokens, all before them, what its rows see,
 // and the salt that keeps tenants apart. Requires: leaves * 128 <= tokens.size(); `names` are those of its first leaves, or
 // none.
-void name_leaves(const HeadPlan& heads, std::string_view cache_salt, std::span<const TokenId> tokens,
-                 std::uint32_t leaves, std::vector<Sha256>& names);
+void name_leaves(const HeadPlan& heads, std::uint32_t prompt_tokens, std::string_view cache_salt,
+                 std::span<const TokenId> tokens, std::uint32_t leaves, std::vector<Sha256>& names);
 
 // How many leaves two sequences begin with in common, by their names.
 std::uint32_t leaves_in_common(std::span<const Sha256> a, std::span<const Sha256> b);

@@ -59,7 +59,7 @@ Result<SequenceId> StepLoop::start(GenerationRequest request, GenerationCallback
   if (draining_) return make_error(ErrorCode::kUnavailable, "the server is shutting down and takes no new requests");
   std::vector<Sha256> names;
   if (replicas_.size() > 1 && options_.batcher.prefix_cache && !request.score_prompt && !request.prompt.empty())
-    batching::name_leaves(request.heads, request.cache_salt, request.prompt,
+    batching::name_leaves(request.heads, static_cast<std::uint32_t>(request.prompt.size()), request.cache_salt, request.prompt,
                           static_cast<std::uint32_t>((request.prompt.size() - 1) / kLeafTokens), names);
   Replica* replica = choose(request.prompt.size(), names);
   if (!replica) return make_error(ErrorCode::kUnavailable, "no compute node is there: try again later");

@@ -16,6 +16,11 @@
 // Shapes: t tokens of an item, G = Hq / Hkv, d head dim. Frames are little-endian and so must the host be.
 namespace longshore::wire {
 
+// What is asked about an item's share of leaves [1, leaf_end): attention over all of it; the logits of its units of 64
+// positions, from which the asker chooses (retrieval/block_means.h); or attention over the units that it chose. Leaf i - 1 of
+// a row in leaf i is no unit's, and attended to in any case but the second.
+enum class QueryKind : std::uint8_t { kAttend, kScore, kAttendChosen };
+
 // One run of query rows of one sequence, all in one leaf.
 struct QueryItem {
   SequenceId sequence;
@@ -26,7 +31,11 @@ struct QueryItem {
   std::span<const std::uint32_t>
       kv_heads;              // ascending, at least one: which of the model's KV heads are asked
   std::span<const float> q;  // [kv_heads, t, G, d], rotated and scaled as attention wants it
+  QueryKind kind = QueryKind::kAttend;                // others: t is 1
+  std::span<const std::byte> chosen = {};             // kAttendChosen: [kv_heads, chosen_bytes(leaf_end)]
 };
+// One bit a unit: bit u of a head's bytes (u % 8 of byte u / 8) is unit u % 2 of leaf u / 2, for leaves [0, leaf_end).
+constexpr std::size_t chosen_bytes(std::uint32_t leaf_end) { return (std::size_t{leaf_end} * 2 + 7) / 8; }
 
 // Views into the frame that it was decoded from, and into its own tables.
 struct AttentionQuery {
@@ -51,14 +60,23 @@ struct PartialNode {
   std::span<const float> weight;  // [t, G]
 };
 
-// The answer to item i of the query: its nodes, or why there are none (unknown sequence, missing leaf, stale
+// Logits of the units of `leaves` held leaves from `leaf` on.
+struct ScoredLeaves {
+  std::uint32_t kv_head = 0;
+  std::uint32_t leaf = 0;         // at least 1
+  std::uint32_t leaves = 0;       // at least 1
+  std::span<const float> logits;  // [G, 2 * leaves]
+};
+
+// The answer to item i of the query: its nodes or its scores, or why there are none (unknown sequence, missing leaf, stale
 // epoch).
 struct ReplyItem {
   SequenceId sequence;
   SequenceEpoch epoch;
   std::uint32_t tokens = 0;  // t
   std::optional<Error> error;
-  std::vector<PartialNode> nodes;  // by KV head, then as they lie in the sequence
+  std::vector<PartialNode> nodes;     // by KV head, then as they lie in the sequence
+  std::vector<ScoredLeaves> scores;  // likewise
 };
 
 struct AttentionReply {
@@ -92,11 +110,13 @@ class AttentionQueryWriter {
   };
   explicit AttentionQueryWriter(const Ids& ids) : ids_(ids) {}
 
-  // Adds an item; its `q` is ignored. Returns its index.
+  // Adds an item; its `q` and `chosen` are ignored. Returns its index.
   std::size_t add_item(const QueryItem& item);
   void lay_out(transport::MessagePool& pool);
   // [kv_heads, t, G, d], to be filled in after lay_out.
   std::span<float> q(std::size_t item);
+  // [kv_heads, chosen_bytes(leaf_end)] of an item of kAttendChosen, likewise.
+  std::span<std::byte> chosen(std::size_t item);
   // Checksums and hands out the message.
   transport::Message finish();
 
@@ -104,7 +124,7 @@ class AttentionQueryWriter {
   struct Item {
     QueryItem meta;
     std::uint32_t heads_begin, heads_end;
-    std::size_t q_offset, q_count;
+    std::size_t q_offset, q_count, chosen_offset, chosen_count;
   };
   Ids ids_;
   std::vector<Item> items_;
@@ -126,15 +146,19 @@ class AttentionReplyWriter {
   void add_failed_item(SequenceId sequence, SequenceEpoch epoch, const Error& error);
   // Returns the node's index over the whole reply. Requires: add_item before.
   std::size_t add_node(std::uint32_t kv_head, std::uint32_t level, std::uint32_t index);
+  // Likewise for the logits of some leaves.
+  std::size_t add_scores(std::uint32_t kv_head, std::uint32_t leaf, std::uint32_t leaves);
   void lay_out(transport::MessagePool& pool);
   Node node(std::size_t node);
+  // [G, 2 * leaves]
+  std::span<float> scores(std::size_t scores);
   transport::Message finish();
 
  private:
   struct Item {
     SequenceId sequence;
     SequenceEpoch epoch;
-    std::uint32_t tokens, nodes;
+    std::uint32_t tokens, nodes, scores;
     std::optional<Error> error;
   };
   struct NodeMeta {
@@ -143,7 +167,12 @@ class AttentionReplyWriter {
   };
   Ids ids_;
   std::vector<Item> items_;
+  struct ScoresMeta {
+    std::uint32_t kv_head, leaf, leaves;
+    std::size_t offset;
+  };
   std::vector<NodeMeta> nodes_;
+  std::vector<ScoresMeta> scores_;
   transport::Message message_;
 };
 

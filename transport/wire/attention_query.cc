@@ -10,7 +10,7 @@
 namespace longshore::wire {
 namespace {
 
-constexpr std::size_t kItemBytes = 32;
+constexpr std::size_t kItemBytes = 29;
 constexpr std::size_t kFloatAlignment = 64;
 
 // Ascending, as a merge plan walks them; so no head is asked twice.
@@ -28,6 +28,11 @@ QueryItem read_item(Reader& reader, std::uint32_t& heads) {
   item.tokens = reader.in_range<std::uint32_t>("tokens", 1, kLeafTokens);
   item.leaf_end = reader.get<std::uint32_t>("leaf_end");
   heads = reader.in_range<std::uint32_t>("heads of item", 1, kKvHeadsMax);
+  item.kind = static_cast<QueryKind>(
+      reader.in_range<std::uint8_t>("kind", 0, static_cast<std::uint8_t>(QueryKind::kAttendChosen)));
+  if (item.kind != QueryKind::kAttend && item.tokens != 1)
+    reader.refuse(make_error(ErrorCode::kInvalidArgument, "AttentionQuery: ", item.tokens,
+                             " tokens choose units; each chooses its own"));
   if (item.position % kLeafTokens + item.tokens > kLeafTokens)
     reader.refuse(make_error(ErrorCode::kInvalidArgument, "AttentionQuery: ", item.tokens,
                              " tokens at position ", item.position, " cross a leaf of ", kLeafTokens));
@@ -79,6 +84,8 @@ Result<AttentionQuery> decode_attention_query(std::span<const std::byte> frame) 
     if (!is_ascending(item.kv_heads))
       reader.refuse(make_error(ErrorCode::kInvalidArgument, "AttentionQuery: KV heads of item ", i,
                                " are not ascending"));
+    if (item.kind == QueryKind::kAttendChosen)
+      item.chosen = reader.view("chosen", heads_of[i] * chosen_bytes(item.leaf_end));
     reader.align(kFloatAlignment);
     const std::size_t floats = std::size_t{heads_of[i]} * item.tokens * query.group * query.head_dim;
     const std::span<const std::byte> q = reader.view("q", floats * sizeof(float));
@@ -93,9 +100,10 @@ std::size_t AttentionQueryWriter::add_item(const QueryItem& item) {
       << item.tokens << " tokens at " << item.position;
   CHECK(!item.kv_heads.empty() && is_ascending(item.kv_heads) && item.kv_heads.back() < kKvHeadsMax);
   CHECK(item.leaf_end <= leaf_of(item.position)) << item.leaf_end << " at " << item.position;
+  CHECK(item.kind == QueryKind::kAttend || item.tokens == 1) << item.tokens;
   const auto begin = static_cast<std::uint32_t>(kv_heads_.size());
   kv_heads_.insert(kv_heads_.end(), item.kv_heads.begin(), item.kv_heads.end());
-  items_.push_back({item, begin, static_cast<std::uint32_t>(kv_heads_.size()), 0, 0});
+  items_.push_back({item, begin, static_cast<std::uint32_t>(kv_heads_.size()), 0, 0, 0, 0});
   items_.back().meta.kv_heads = {};  // the caller's span may end; ours is [begin, end) of kv_heads_
   return items_.size() - 1;
 }
@@ -104,9 +112,14 @@ void AttentionQueryWriter::lay_out(transport::MessagePool& pool) {
   CHECK(ids_.layer < kLayersMax && ids_.group >= 1 && ids_.group <= kGroupMax && ids_.head_dim >= 1 &&
         ids_.head_dim <= kHeadDimMax)
       << "layer " << ids_.layer << " group " << ids_.group << " head_dim " << ids_.head_dim;
-  std::size_t rows = 0;
-  for (const Item& item : items_) rows += std::size_t{item.heads_end - item.heads_begin} * item.meta.tokens * ids_.group;
-  Writer writer(pool, items_.size() * (kItemBytes + kFloatAlignment) + kv_heads_.size() * sizeof(std::uint32_t) +
+  std::size_t rows = 0, chosen = 0;
+  for (Item& item : items_) {
+    const std::size_t heads = item.heads_end - item.heads_begin;
+    rows += heads * item.meta.tokens * ids_.group;
+    if (item.meta.kind == QueryKind::kAttendChosen) item.chosen_count = heads * chosen_bytes(item.meta.leaf_end);
+    chosen += item.chosen_count;
+  }
+  Writer writer(pool, chosen + items_.size() * (kItemBytes + kFloatAlignment) + kv_heads_.size() * sizeof(std::uint32_t) +
                           rows * ids_.head_dim * sizeof(float) + kFloatAlignment);
   writer.put(ids_.group);
   writer.put(ids_.head_dim);
@@ -119,9 +132,12 @@ void AttentionQueryWriter::lay_out(transport::MessagePool& pool) {
     writer.put(item.meta.tokens);
     writer.put(item.meta.leaf_end);
     writer.put(item.heads_end - item.heads_begin);
+    writer.put(static_cast<std::uint8_t>(item.meta.kind));
   }
   for (const std::uint32_t head : kv_heads_) writer.put(head);
   for (Item& item : items_) {
+    item.chosen_offset = kFrameHeaderBytes + writer.size();
+    writer.skip(item.chosen_count);
     writer.align(kFloatAlignment);
     item.q_offset = kFrameHeaderBytes + writer.size();
     item.q_count =
@@ -135,6 +151,12 @@ std::span<float> AttentionQueryWriter::q(std::size_t item) {
   CHECK(item < items_.size() && message_.size() > 0)
       << "item " << item << " before lay_out or beyond the end";
   return {reinterpret_cast<float*>(message_.data() + items_[item].q_offset), items_[item].q_count};
+}
+
+std::span<std::byte> AttentionQueryWriter::chosen(std::size_t item) {
+  CHECK(item < items_.size() && message_.size() > 0)
+      << "item " << item << " before lay_out or beyond the end";
+  return {message_.data() + items_[item].chosen_offset, items_[item].chosen_count};
 }
 
 transport::Message AttentionQueryWriter::finish() {

@@ -13,7 +13,7 @@ namespace longshore::wire {
 
 // Grows with every change of any message, of the frame or of how a KV block lies in memory. Nodes talk only to nodes of
 // the same version.
-inline constexpr std::uint16_t kWireVersion = 4;
+inline constexpr std::uint16_t kWireVersion = 5;
 inline constexpr std::size_t kFrameHeaderBytes = 64;  // so that a body starts at a multiple of 64, too
 inline constexpr std::uint32_t kNoLayer = 0xffffffff;
 

@@ -13,7 +13,7 @@ namespace longshore::wire {
 namespace {
 
 // The least that one of each can take: what `count` holds an announced number against.
-constexpr std::size_t kStartBytesMin = 105;
+constexpr std::size_t kStartBytesMin = 109;
 constexpr std::size_t kReleaseBytes = 8;
 constexpr std::size_t kKeepBytes = 12;
 constexpr std::size_t kEntryBytesMin = 30;
@@ -29,6 +29,7 @@ void put_heads(Writer& writer, const HeadPlan& heads) {
     writer.put(rule.sinks);
     writer.put(rule.window);
   }
+  writer.put(heads.selection.budget);
 }
 
 HeadPlan get_heads(Reader& reader) {
@@ -38,6 +39,7 @@ HeadPlan get_heads(Reader& reader) {
     const auto sinks = reader.in_range<std::uint32_t>("sinks", 0, kLeafTokens);
     heads.rules.push_back({sinks, reader.get<std::uint32_t>("window")});
   }
+  heads.selection.budget = reader.get<std::uint32_t>("budget");
   return heads;
 }
 

@@ -15,6 +15,7 @@ AttentionNode::AttentionNode(std::string name, NodeId id, const ServedModel& mod
       id_(id),
       model_(model),
       kernels_(attention::attention_kernels(isa)),
+      means_(store, retrieval::mean_kernels(isa)),
       pool_(pool),
       store_(store),
       transport_(transport),

@@ -15,6 +15,7 @@
 #include "runtime/base/thread_pool.h"
 #include "runtime/kernels/isa.h"
 #include "runtime/kv/kv_store.h"
+#include "runtime/retrieval/mean_index.h"
 #include "transport/link_metrics.h"
 #include "transport/transport.h"
 #include "transport/wire/attention_messages.h"
@@ -74,6 +75,8 @@ class AttentionNode final : public transport::Receiver {
     std::vector<std::uint32_t> cuts;              // indices into held, one more than parts in use
     std::vector<attention::NodeList> parts;
     attention::NodeList of_previous;
+    std::vector<const std::uint16_t*> means;  // by held leaf, and
+    std::vector<float> logits;                // [G, 2 * held]: of a query for scores
   };
 
   void on_message(transport::PeerId peer, transport::Message message) override;
@@ -88,9 +91,10 @@ class AttentionNode final : public transport::Receiver {
   void give_up(Pull& pull);
   void acknowledge(const Pull& pull, std::optional<Error> error);
 
-  std::optional<Error> check(const wire::AttentionQuery& query) const;
+  std::optional<Error> check(const wire::AttentionQuery& query);
   std::optional<Error> find_leaves(transport::PeerId peer, const wire::AttentionQuery& query, std::size_t item);
   void attend(const wire::AttentionQuery& query, std::vector<std::optional<Error>>& errors);
+  void score(const wire::AttentionQuery& query, std::size_t item, std::size_t head);
   Result<void> attend_unit(const wire::AttentionQuery& query, std::size_t unit, attention::AttendScratch& scratch);
   const std::byte* first_block(std::size_t unit) const;
   transport::Message reply(const wire::AttentionQuery& query, const std::vector<std::optional<Error>>& errors);
@@ -101,6 +105,7 @@ class AttentionNode final : public transport::Receiver {
   NodeId id_;
   ServedModel model_;
   const attention::AttentionKernels& kernels_;
+  retrieval::MeanIndex means_;
   ThreadPool& pool_;
   kv::KvStore& store_;
   transport::Transport& transport_;

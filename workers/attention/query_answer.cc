@@ -8,6 +8,29 @@
 #include "workers/attention/attention_node.h"
 
 namespace longshore::attention_node {
+namespace {
+
+using wire::QueryKind;
+
+// Leaves each unit to be seen whose bit is set (wire::chosen_bytes).
+void restrict(std::span<const std::byte> chosen, attention::HeldLeaf& leaf) {
+  leaf.chosen = {0, 0};
+  for (std::uint32_t half = 0; half < retrieval::kUnitsOfLeaf; ++half) {
+    const std::uint32_t unit = leaf.leaf * retrieval::kUnitsOfLeaf + half;
+    if ((chosen[unit / 8] >> (unit % 8) & std::byte{1}) == std::byte{0}) continue;
+    if (leaf.chosen.end == 0) leaf.chosen.begin = half * retrieval::kUnitTokens;
+    leaf.chosen.end = (half + 1) * retrieval::kUnitTokens;
+  }
+}
+
+// The leaves from the first of `held` on without a gap.
+std::size_t run_of(std::span<const attention::HeldLeaf> held) {
+  std::size_t end = 1;
+  while (end < held.size() && held[end].leaf == held[0].leaf + end) ++end;
+  return end;
+}
+
+}  // namespace
 
 void AttentionNode::on_query(transport::PeerId peer, std::span<const std::byte> frame) {
   const SystemClock clock;
@@ -38,7 +61,7 @@ void AttentionNode::on_query(transport::PeerId peer, std::span<const std::byte> 
   attend_seconds_.observe(std::chrono::duration<double>(clock.now() - start).count());
 }
 
-std::optional<Error> AttentionNode::check(const wire::AttentionQuery& query) const {
+std::optional<Error> AttentionNode::check(const wire::AttentionQuery& query) {
   if (query.layer >= model_.layers || query.group != model_.group || query.head_dim != model_.head_dim)
     return make_error(ErrorCode::kInvalidArgument, "a query of layer ", query.layer, ", group ", query.group,
                       ", head dim ", query.head_dim, " does not fit the model");
@@ -47,6 +70,9 @@ std::optional<Error> AttentionNode::check(const wire::AttentionQuery& query) con
       if (head >= model_.kv_heads)
         return make_error(ErrorCode::kInvalidArgument, "a query names KV head ", head, "; the model has ",
                           model_.kv_heads);
+  const auto scores = [](const wire::QueryItem& item) { return item.kind == QueryKind::kScore; };
+  if (std::any_of(query.items.begin(), query.items.end(), scores))
+    if (Result<void> opened = means_.open(); !opened) return opened.error();
   return std::nullopt;
 }
 
@@ -67,7 +93,17 @@ std::optional<Error> AttentionNode::find_leaves(transport::PeerId peer, const wi
       answers[h].previous = held.back();
       held.pop_back();
     }
-    bytes_read_.add(static_cast<double>((held.size() + (answers[h].previous ? 1 : 0)) * store_.layout().block_bytes()));
+    if (item.kind == QueryKind::kScore) {
+      bytes_read_.add(static_cast<double>(held.size() * retrieval::mean_values(model_.head_dim) * sizeof(std::uint16_t)));
+      continue;
+    }
+    double positions = answers[h].previous ? kLeafTokens : 0;
+    const std::size_t bytes = wire::chosen_bytes(item.leaf_end);
+    for (attention::HeldLeaf& leaf : held) {
+      if (item.kind == QueryKind::kAttendChosen) restrict(item.chosen.subspan(h * bytes, bytes), leaf);
+      positions += leaf.chosen.end - leaf.chosen.begin;
+    }
+    bytes_read_.add(positions / kLeafTokens * static_cast<double>(store_.layout().block_bytes()));
   }
   return std::nullopt;
 }
@@ -81,7 +117,8 @@ void AttentionNode::attend(const wire::AttentionQuery& query, std::vector<std::o
     if (errors[i]) continue;
     for (std::size_t h = 0; h < query.items[i].kv_heads.size(); ++h) {
       Answer& answer = answers_[i][h];
-      answer.cuts.resize(attention::parts_of(shape, answer.held.size(), heads, pool_.threads()) + 1);
+      const bool is_whole = query.items[i].kind != QueryKind::kAttend;  // little to read
+      answer.cuts.resize(is_whole ? 2 : attention::parts_of(shape, answer.held.size(), heads, pool_.threads()) + 1);
       attention::cut_aligned({0, static_cast<std::uint32_t>(answer.held.size())}, answer.cuts);
       answer.parts.resize(std::max(answer.parts.size(), answer.cuts.size() - 1));
       for (std::size_t part = 0; part + 1 < answer.cuts.size(); ++part) units_.push_back({i, h, part});
@@ -101,6 +138,10 @@ Result<void> AttentionNode::attend_unit(const wire::AttentionQuery& query, std::
                                         attention::AttendScratch& scratch) {
   const Unit& unit = units_[u];
   const wire::QueryItem& item = query.items[unit.item];
+  if (item.kind == QueryKind::kScore) {
+    score(query, unit.item, unit.head);
+    return {};
+  }
   Answer& answer = answers_[unit.item][unit.head];
   const attention::AttendShape shape{store_.layout(), model_.group, {}, model_.softcap};
   const std::size_t head_width = std::size_t{model_.group} * model_.head_dim;
@@ -110,6 +151,15 @@ Result<void> AttentionNode::attend_unit(const wire::AttentionQuery& query, std::
   const std::size_t first = answer.cuts[unit.part], last = answer.cuts[unit.part + 1];
   return attention::attend_range(kernels_, shape, rows, std::span(answer.held).subspan(first, last - first),
                                  answer.parts[unit.part], scratch, first_block(u + pool_.threads()));
+}
+
+void AttentionNode::score(const wire::AttentionQuery& query, std::size_t item, std::size_t head) {
+  Answer& answer = answers_[item][head];
+  answer.means.clear();
+  for (const attention::HeldLeaf& leaf : answer.held) answer.means.push_back(means_.of(leaf.block));
+  answer.logits.resize(std::size_t{model_.group} * retrieval::kUnitsOfLeaf * answer.held.size());
+  const float* q = query.items[item].q.data() + head * model_.group * model_.head_dim;
+  means_.kernels().score(answer.means.data(), answer.means.size(), model_.head_dim, q, model_.group, answer.logits.data());
 }
 
 // Of the piece that a thread probably takes next.
@@ -124,8 +174,17 @@ transport::Message AttentionNode::reply(const wire::AttentionQuery& query,
                                         const std::vector<std::optional<Error>>& errors) {
   wire::AttentionReplyWriter writer(
       {query.generation, query.step, query.ask, query.layer, query.group, query.head_dim});
-  std::vector<attention::TreeNode> sources;
-  std::vector<std::uint32_t> rows;
+  struct Node {
+    attention::TreeNode node;
+    std::uint32_t rows;
+    bool is_identity;
+  };
+  std::vector<Node> sources;
+  struct Scores {
+    const Answer* answer;
+    std::size_t first, count;  // of its held leaves
+  };
+  std::vector<Scores> scores;
   for (std::size_t i = 0; i < query.items.size(); ++i) {
     const wire::QueryItem& item = query.items[i];
     if (errors[i]) {
@@ -135,24 +194,43 @@ transport::Message AttentionNode::reply(const wire::AttentionQuery& query,
     writer.add_item(item.sequence, item.epoch, item.tokens);
     for (std::size_t h = 0; h < item.kv_heads.size(); ++h) {
       Answer& answer = answers_[i][h];
+      if (item.kind == QueryKind::kScore) {
+        for (std::size_t first = 0, count = 0; first < answer.held.size(); first += count) {
+          count = run_of(std::span(answer.held).subspan(first));
+          scores.push_back({&answer, first, count});
+          writer.add_scores(item.kv_heads[h], answer.held[first].leaf, static_cast<std::uint32_t>(count));
+        }
+        continue;
+      }
       attention::NodeList& nodes = answer.parts.front();
       for (std::size_t part = 1; part + 1 < answer.cuts.size(); ++part) nodes.append(kernels_, answer.parts[part]);
-      const auto add = [&](const attention::TreeNode& node) {
-        sources.push_back(node);
-        rows.push_back(item.tokens * model_.group);
+      const auto add = [&](const attention::TreeNode& node, bool is_identity) {
+        sources.push_back({node, item.tokens * model_.group, is_identity});
         writer.add_node(item.kv_heads[h], node.name.level, node.name.index);
       };
-      for (std::size_t n = 0; n < nodes.size(); ++n) add(nodes[n]);
-      if (answer.previous) add(answer.of_previous[0]);
+      for (std::size_t n = 0; n < nodes.size(); ++n) add(nodes[n], nodes.is_identity(n));
+      if (answer.previous) add(answer.of_previous[0], false);
     }
   }
   writer.lay_out(transport_.messages());
   for (std::size_t n = 0; n < sources.size(); ++n) {
     const wire::AttentionReplyWriter::Node node = writer.node(n);
-    const attention::PartialView& partial = sources[n].partial;
-    std::memcpy(node.sum.data(), partial.sum, sizeof(float) * rows[n] * model_.head_dim);
-    std::memcpy(node.max.data(), partial.max, sizeof(float) * rows[n]);
-    std::memcpy(node.weight.data(), partial.weight, sizeof(float) * rows[n]);
+    const attention::PartialView& partial = sources[n].node.partial;
+    const std::size_t rows = sources[n].rows;
+    if (sources[n].is_identity) {  // only its weights were ever written
+      attention::set_identity({node.sum.data(), node.max.data(), node.weight.data()}, sources[n].rows, model_.head_dim);
+      continue;
+    }
+    std::memcpy(node.sum.data(), partial.sum, sizeof(float) * rows * model_.head_dim);
+    std::memcpy(node.max.data(), partial.max, sizeof(float) * rows);
+    std::memcpy(node.weight.data(), partial.weight, sizeof(float) * rows);
+  }
+  for (std::size_t s = 0; s < scores.size(); ++s) {
+    const std::size_t given = retrieval::kUnitsOfLeaf * scores[s].count;
+    const std::size_t of_row = retrieval::kUnitsOfLeaf * scores[s].answer->held.size();
+    for (std::uint32_t r = 0; r < model_.group; ++r)
+      std::copy_n(scores[s].answer->logits.begin() + r * of_row + retrieval::kUnitsOfLeaf * scores[s].first, given,
+                  writer.scores(s).begin() + r * given);
   }
   return writer.finish();
 }

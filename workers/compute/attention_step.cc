@@ -15,11 +15,11 @@ constexpr std::size_t kAppendGrainValues = 8 * 1024;
 
 }  // namespace
 
-AttentionStep::AttentionStep(const model::ModelConfig& config, const attention::AttentionKernels& kernels,
-                             ThreadPool& pool, kv::KvStore& store, SequenceBlocks& blocks, Holders* holders,
-                             Duration reply_deadline)
+AttentionStep::AttentionStep(const model::ModelConfig& config, kernels::Isa isa, ThreadPool& pool, kv::KvStore& store,
+                             SequenceBlocks& blocks, Holders* holders, Duration reply_deadline)
     : config_(config),
-      kernels_(kernels),
+      kernels_(attention::attention_kernels(isa)),
+      means_(store, retrieval::mean_kernels(isa)),
       pool_(pool),
       store_(store),
       blocks_(blocks),
@@ -49,11 +49,17 @@ void AttentionStep::begin(StepId step, std::vector<AttendedGroup> groups) {
     return g.remote_end > 1 || (g.sequence->start.asks_every_holder && !g.sequence->plan->nodes().empty());
   });
   CHECK(!has_remote_ || holders_ != nullptr) << "leaves are elsewhere and nobody can be asked";
+  has_selecting_ = std::any_of(groups_.begin(), groups_.end(), [this](const AttendedGroup& g) { return selects(g); });
+  if (has_selecting_)
+    if (const Result<void> opened = means_.open(); !opened)
+      for (AttendedGroup& group : groups_)
+        if (selects(group)) group.error = opened.error();
 
   // Where there are fewer groups and heads than would keep the threads busy, long runs of leaves are cut.
   std::uint32_t leaves_longest = 0;
   for (const AttendedGroup& group : groups_)
-    leaves_longest = std::max(leaves_longest, leaf_of(group.rows.position) + 1 - group.remote_end);
+    if (!selects(group))
+      leaves_longest = std::max(leaves_longest, leaf_of(group.rows.position) + 1 - group.remote_end);
   const std::size_t tasks = std::max<std::size_t>(1, groups_.size() * config_.kv_heads);
   parts_ = attention::parts_of(shape({}), leaves_longest, tasks, pool_.threads());
 
@@ -67,7 +73,19 @@ void AttentionStep::begin(StepId step, std::vector<AttendedGroup> groups) {
   if (parts_nodes_.size() < tasks * (parts_ - 1)) parts_nodes_.resize(tasks * (parts_ - 1));
 }
 
+bool AttentionStep::selects(const AttendedGroup& group) const {
+  if (group.rows.position < group.sequence->selects_from()) return false;
+  const std::uint32_t leaves = std::max(2u, leaf_of(group.rows.position)) - 2;
+  return leaves * retrieval::kUnitsOfLeaf > group.sequence->start.heads.selection.units();
+}
+
 void AttentionStep::send_queries(std::uint32_t layer, model::Activations& a) {
+  for (auto& nodes : others_) nodes.clear();
+  replies_.clear();
+  ask(layer, Round::kFirst, a);
+}
+
+void AttentionStep::ask(std::uint32_t layer, Round round, model::Activations& a) {
   struct Item {
     std::uint32_t group;
     std::vector<std::uint32_t> heads;
@@ -75,7 +93,7 @@ void AttentionStep::send_queries(std::uint32_t layer, model::Activations& a) {
   std::map<NodeId, std::vector<Item>> items;
   for (std::uint32_t g = 0; g < groups_.size(); ++g) {
     const AttendedGroup& group = groups_[g];
-    if (group.error) continue;
+    if (group.error || (round == Round::kChosen && !selects(group))) continue;
     const SequenceState& sequence = *group.sequence;
     for (std::uint32_t head = 0; head < config_.kv_heads; ++head) {
       if (!sequence.rule(config_, layer, head).sees_all()) continue;
@@ -100,8 +118,11 @@ void AttentionStep::send_queries(std::uint32_t layer, model::Activations& a) {
                                        config_.group(), config_.head_dim});
     for (const Item& item : of_node) {
       const AttendedGroup& group = groups_[item.group];
-      writer.add_item({group.sequence->start.sequence, group.sequence->start.epoch, group.rows.position,
-                       group.rows.tokens, std::min(group.remote_end, leaf_of(group.rows.position)), item.heads, {}});
+      const wire::QueryKind kind = !selects(group)            ? wire::QueryKind::kAttend
+                                   : round == Round::kFirst ? wire::QueryKind::kScore
+                                                            : wire::QueryKind::kAttendChosen;
+      writer.add_item({group.sequence->start.sequence, group.sequence->start.epoch, group.rows.position, group.rows.tokens,
+                       remote_end(group), item.heads, {}, kind});
       asked.groups.push_back(item.group);
     }
     writer.lay_out(holders_->transport().messages());
@@ -111,6 +132,12 @@ void AttentionStep::send_queries(std::uint32_t layer, model::Activations& a) {
       for (std::uint32_t head : of_node[i].heads)
         for (std::uint32_t t = 0; t < rows.tokens; ++t, q += head_width)
           std::memcpy(q, a.queries.data() + (rows.row + t) * width + head * head_width, head_width * sizeof(float));
+      if (round == Round::kFirst) continue;
+      const std::size_t bytes = wire::chosen_bytes(remote_end(groups_[of_node[i].group]));
+      std::size_t done = 0;
+      for (std::uint32_t head : of_node[i].heads)
+        selections_[index(of_node[i].group, head)].write(remote_end(groups_[of_node[i].group]),
+                                                         writer.chosen(i).subspan(bytes * done++, bytes));
     }
     holders_->send_query(node, asked.ask, writer.finish());
     asked_.push_back(std::move(asked));
@@ -122,6 +149,7 @@ void AttentionStep::send_queries(std::uint32_t layer, model::Activations& a) {
 void AttentionStep::attend(std::uint32_t layer, model::Activations& a) {
   append(layer, a);
   a.stages.lap(model::Stage::kAppend);
+  if (has_selecting_ && !config_.windowed(layer)) select(layer, a);
   attend_here(layer, a);
   a.stages.lap(model::Stage::kAttend);
   if (has_remote(layer)) {
@@ -159,6 +187,44 @@ void AttentionStep::append(std::uint32_t layer, const model::Activations& a) {
                      groups_[i / config_.kv_heads].sequence->start.sequence.value, ": ", head_errors_[i]->message);
 }
 
+// Which units the rows read that do not read all: their holders' scores and those of what is here, the choice, and who is
+// told.
+void AttentionStep::select(std::uint32_t layer, model::Activations& a) {
+  selections_.resize(std::max(selections_.size(), groups_.size() * config_.kv_heads));
+  for (std::uint32_t g = 0; g < groups_.size(); ++g)
+    if (selects(groups_[g]))
+      for (std::uint32_t head = 0; head < config_.kv_heads; ++head)
+        selections_[index(g, head)].reset(leaf_of(groups_[g].rows.position) - 1, config_.group());
+  if (has_remote(layer)) {
+    receive(layer);
+    a.stages.lap(model::Stage::kWait);
+  }
+  head_errors_.assign(groups_.size() * config_.kv_heads, std::nullopt);
+  pool_.for_each(head_errors_.size(), 1, [&](std::size_t begin, std::size_t end, unsigned worker) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const AttendedGroup& group = groups_[i / config_.kv_heads];
+      const auto head = static_cast<std::uint32_t>(i % config_.kv_heads);
+      if (group.error || !selects(group) || !group.sequence->rule(config_, layer, head).sees_all()) continue;
+      const Result<void> chosen = choose(layer, group, head, a, workers_[worker].held, selections_[i]);
+      if (!chosen) head_errors_[i] = chosen.error();
+    }
+  });
+  for (std::size_t i = 0; i < head_errors_.size(); ++i)
+    if (head_errors_[i] && !groups_[i / config_.kv_heads].error) groups_[i / config_.kv_heads].error = head_errors_[i];
+  a.stages.lap(model::Stage::kAttend);
+  if (has_remote(layer)) ask(layer, Round::kChosen, a);
+}
+
+Result<void> AttentionStep::choose(std::uint32_t layer, const AttendedGroup& group, std::uint32_t head,
+                                   const model::Activations& a, std::vector<attention::HeldLeaf>& held,
+                                   UnitSelection& selection) {
+  const std::uint32_t position = group.rows.position;
+  blocks_.held_leaves(*group.sequence, layer, head, position, position + 1, group.remote_end, held);
+  std::erase_if(held, [&](const attention::HeldLeaf& leaf) { return leaf.leaf == 0 || leaf.leaf + 1 >= leaf_of(position); });
+  if (Result<void> scored = selection.score(means_, config_.head_dim, queries(group, head, a).q, held); !scored) return scored;
+  return selection.choose(means_.kernels(), group.sequence->start.heads.selection.units());
+}
+
 void AttentionStep::attend_here(std::uint32_t layer, model::Activations& a) {
   pool_.for_each(units_.size(), 1, [&](std::size_t begin, std::size_t end, unsigned worker) {
     for (std::size_t u = begin; u < end; ++u) {
@@ -178,6 +244,11 @@ void AttentionStep::run_unit(std::uint32_t layer, const Unit& unit, model::Activ
   const std::uint32_t position = group.rows.position;
   blocks_.held_leaves(*group.sequence, layer, unit.head, position, position + group.rows.tokens, group.remote_end,
                       worker.held);
+  const bool is_selecting = rule.sees_all() && selects(group);
+  if (is_selecting)
+    for (attention::HeldLeaf& leaf : worker.held)
+      if (leaf.leaf >= 1 && leaf.leaf + 1 < leaf_of(position))
+        leaf.chosen = selections_[index(unit.group, unit.head)].chosen(leaf.leaf);
 
   // Part 0 takes the hot leaves and the first piece of T, the others a piece each.
   std::span<const attention::HeldLeaf> held = worker.held;
@@ -185,7 +256,7 @@ void AttentionStep::run_unit(std::uint32_t layer, const Unit& unit, model::Activ
   const attention::TreeRange range = attention::required_range(of_head, position);
   attention::TreeRange local = range;
   if (rule.sees_all()) local.begin = std::max(local.begin, group.remote_end - 1);
-  const bool cut = parts_ > 1 && !local.is_empty();
+  const bool cut = parts_ > 1 && !local.is_empty() && !is_selecting;
   if (cut) attention::cut_aligned(local, std::span(cuts).first(parts_ + 1));
   const auto first_at = [&](std::uint32_t tree_leaf) {  // index into held of the first leaf not before it
     return static_cast<std::size_t>(
@@ -228,8 +299,6 @@ void AttentionStep::receive(std::uint32_t layer) {
   std::vector<std::uint64_t> asks;
   for (const Asked& asked : asked_) asks.push_back(asked.ask);
   holders_->wait_for_replies(asks, start + reply_deadline_);
-  for (auto& nodes : others_) nodes.clear();
-  replies_.clear();
   for (const Asked& asked : asked_) take_reply(layer, asked);
 }
 
@@ -271,6 +340,12 @@ void AttentionStep::take_reply(std::uint32_t layer, const Asked& asked) {
       others_[index(asked.groups[i], node.kv_head)].push_back(
           {{node.level, node.index}, {node.sum.data(), node.max.data(), node.weight.data()}});
       if (node.weight[0] > 0) ++remote_partials_[layer];
+    }
+    for (const wire::ScoredLeaves& scores : item.scores) {
+      const bool is_wanted = scores.kv_head < config_.kv_heads && selects(group);
+      const Result<void> put = is_wanted ? selections_[index(asked.groups[i], scores.kv_head)].put(scores.leaf, scores.leaves, scores.logits)
+                                         : make_error(ErrorCode::kDataLoss, "the reply has scores that nobody asked for");
+      if (!put) fail(i, ErrorCode::kDataLoss, put.error().message);
     }
   }
 }

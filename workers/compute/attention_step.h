@@ -13,6 +13,7 @@
 #include "workers/compute/holders.h"
 #include "workers/compute/sequence_blocks.h"
 #include "workers/compute/step_rows.h"
+#include "workers/compute/unit_selection.h"
 
 namespace longshore::compute {
 
@@ -22,7 +23,7 @@ struct AttendedGroup {
   RowGroup rows;
   SequenceState* sequence = nullptr;
   std::uint32_t remote_end = 1;
-  std::optional<Error> error;  // set when its attention failed in some layer; it is skipped from then on
+  std::optional<Error> error = {};  // set when its attention failed in some layer; it is skipped from then on
 };
 
 // The attention of one step, layer by layer: queries out, own partials, others' partials in, merged along the fixed
@@ -31,8 +32,8 @@ struct AttendedGroup {
 class AttentionStep {
  public:
   // `holders` is null where no attention node can be asked.
-  AttentionStep(const model::ModelConfig& config, const attention::AttentionKernels& kernels, ThreadPool& pool,
-                kv::KvStore& store, SequenceBlocks& blocks, Holders* holders, Duration reply_deadline);
+  AttentionStep(const model::ModelConfig& config, kernels::Isa isa, ThreadPool& pool, kv::KvStore& store,
+                SequenceBlocks& blocks, Holders* holders, Duration reply_deadline);
 
   void begin(StepId step, std::vector<AttendedGroup> groups);
   std::span<const AttendedGroup> groups() const { return groups_; }
@@ -64,7 +65,15 @@ class AttentionStep {
     std::vector<attention::HeldLeaf> held;
   };
 
+  // Whether the group's one row reads less than it may see, in heads that see all.
+  bool selects(const AttendedGroup& group) const;
+  // For whom a round of queries is: all, or those that have chosen since.
+  enum class Round { kFirst, kChosen };
+  void ask(std::uint32_t layer, Round round, model::Activations& a);
   void append(std::uint32_t layer, const model::Activations& a);
+  void select(std::uint32_t layer, model::Activations& a);
+  Result<void> choose(std::uint32_t layer, const AttendedGroup& group, std::uint32_t head, const model::Activations& a,
+                      std::vector<attention::HeldLeaf>& held, UnitSelection& selection);
   void attend_here(std::uint32_t layer, model::Activations& a);
   void run_unit(std::uint32_t layer, const Unit& unit, model::Activations& a, Worker& worker);
   void receive(std::uint32_t layer);
@@ -73,6 +82,10 @@ class AttentionStep {
   void zero_failed(model::Activations& a) const;
   attention::AttendShape shape(HeadRule rule) const;
   attention::Queries queries(const AttendedGroup& group, std::uint32_t head, const model::Activations& a) const;
+  // What holders are asked about: leaves [1, this).
+  static std::uint32_t remote_end(const AttendedGroup& group) {
+    return std::min(group.remote_end, leaf_of(group.rows.position));
+  }
   std::size_t index(std::uint32_t group, std::uint32_t head) const { return std::size_t{group} * config_.kv_heads + head; }
   bool is_whole(std::uint32_t layer, std::uint32_t group) const {
     return parts_ == 1 && (groups_[group].remote_end <= 1 || config_.windowed(layer));
@@ -80,6 +93,7 @@ class AttentionStep {
 
   const model::ModelConfig& config_;
   const attention::AttentionKernels& kernels_;
+  retrieval::MeanIndex means_;
   ThreadPool& pool_;
   kv::KvStore& store_;
   SequenceBlocks& blocks_;
@@ -87,7 +101,7 @@ class AttentionStep {
   Duration reply_deadline_;
 
   StepId step_;
-  bool has_remote_ = false;
+  bool has_remote_ = false, has_selecting_ = false;
   std::vector<AttendedGroup> groups_;
   std::vector<std::optional<Error>> unit_errors_, head_errors_;
   std::vector<Unit> units_;
@@ -96,6 +110,7 @@ class AttentionStep {
   std::vector<attention::RowPartials> partials_;          // [groups, Hkv]
   std::vector<attention::NodeList> parts_nodes_;          // [groups, Hkv, parts - 1]
   std::vector<std::vector<attention::TreeNode>> others_;  // [groups, Hkv]
+  std::vector<UnitSelection> selections_;                 // [groups, Hkv], where a row selects
   std::vector<Asked> asked_;
   std::vector<transport::Message> replies_;               // what others_ points into
   std::vector<std::uint64_t> remote_partials_;            // [L]

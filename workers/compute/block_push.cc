@@ -12,17 +12,14 @@ BlockPush::BlockPush(const model::ModelConfig& config, kv::KvStore& store, Threa
                      transport::RegionId region, const blocks::ChainRoot& chain_root)
     : config_(config), store_(store), pool_(pool), holders_(holders), region_(region), chain_root_(chain_root) {}
 
-Sha256 BlockPush::root_of(const SequenceState& sequence) const {
-  blocks::ChainRoot root = chain_root_;
-  const std::string preset = to_text(sequence.start.heads);
-  root.preset = preset;
-  return blocks::chain_root(root);
-}
-
 void BlockPush::offer_full_leaves(SequenceState& sequence) {
-  for (std::uint32_t leaf = static_cast<std::uint32_t>(sequence.names.size()); leaf < sequence.full_leaves(); ++leaf)
-    sequence.names.push_back(blocks::chain_next(leaf == 0 ? root_of(sequence) : sequence.names[leaf - 1],
-                                                std::span(sequence.tokens).subspan(leaf * kLeafTokens, kLeafTokens)));
+  if (sequence.names.size() < sequence.full_leaves()) {
+    const std::string preset = to_text(sequence.start.heads);
+    blocks::ChainRoot root = chain_root_;
+    root.preset = preset;
+    blocks::name_leaves(root, blocks::chain_fork(decode_text(sequence.start.heads), sequence.start.prompt_tokens),
+                        sequence.tokens, sequence.full_leaves(), sequence.names);
+  }
   if (!sequence.plan->has_holders() || sequence.start.heads.is_narrow()) return;
   while (sequence.hand_over.offered_end() < sequence.full_leaves()) {
     const std::uint32_t leaf = sequence.hand_over.offered_end();

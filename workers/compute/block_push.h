@@ -40,7 +40,6 @@ class BlockPush {
   std::vector<wire::OfferedBlock> seal(const SequenceState& sequence, std::uint32_t leaf, NodeId node,
                                        std::vector<BlockId>& blocks);
   void release(const Offer& offer);
-  Sha256 root_of(const SequenceState& sequence) const;
 
   const model::ModelConfig& config_;
   kv::KvStore& store_;

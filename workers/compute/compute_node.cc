@@ -81,8 +81,8 @@ ComputeNode::ComputeNode(const model::Decoder& decoder, kv::KvStore& store, cons
       holders_(transport == nullptr ? nullptr
                                     : std::make_unique<Holders>(
                                           *transport, hello_of(decoder.config(), store, model, options.name), metrics, clock)),
-      attention_(decoder.config(), attention::attention_kernels(decoder.kernels().isa), decoder.pool(), store, blocks_,
-                 holders_.get(), options.reply_deadline),
+      attention_(decoder.config(), decoder.kernels().isa, decoder.pool(), store, blocks_, holders_.get(),
+                 options.reply_deadline),
       plan_(std::make_shared<PlacementPlan>()),
       logits_(kLogitRows * decoder.config().vocabulary) {
   for (unsigned worker = 0; worker < decoder.pool().threads(); ++worker)
@@ -338,16 +338,18 @@ StepOutcome ComputeNode::execute(const StepBatch& batch) {
   StepOutcome outcome;
   outcome.id = batch.id;
   std::vector<bool> failed(batch.entries.size());
+  std::vector<std::uint32_t> alone_from(batch.entries.size(), std::numeric_limits<std::uint32_t>::max());
   std::size_t tokens = 0;
   for (std::size_t e = 0; e < batch.entries.size(); ++e) {
     const StepEntry& entry = batch.entries[e];
     outcome.entries.push_back({entry.sequence, entry.epoch, admit(entry), 0, std::nullopt, {}});
     failed[e] = outcome.entries[e].error.has_value();
+    if (!failed[e]) alone_from[e] = sequences_.at(entry.sequence).state.selects_from();
     tokens += entry.tokens.size();
   }
   CHECK(tokens <= options_.rows_max) << "a step of " << tokens << " tokens; the node was made for " << options_.rows_max;
 
-  const StepRows rows = flatten(batch, failed);
+  const StepRows rows = flatten(batch, failed, alone_from);
   if (!rows.tokens.empty()) {
     attention_.begin(batch.id, attended_groups(batch, rows));
     stages.lap(model::Stage::kControl);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -47,6 +48,10 @@ struct SequenceState {
   // What its rows see in a layer and KV head.
   HeadRule rule(const model::ModelConfig& config, std::uint32_t layer, std::uint32_t kv_head) const {
     return config.head_rule(start.heads, layer, kv_head);
+  }
+  // Rows from here on choose what they read.
+  std::uint32_t selects_from() const {
+    return start.heads.selection.selects() ? start.prompt_tokens : std::numeric_limits<std::uint32_t>::max();
   }
   // Rows from here on are decode rows: their remote leaves are attended where they lie.
   bool is_decoding(std::uint32_t position) const { return position >= start.prompt_tokens; }

@@ -7,12 +7,14 @@
 namespace longshore::compute {
 namespace {
 
-void add_groups(const StepEntry& entry, std::uint32_t index, std::uint32_t row, std::vector<RowGroup>& groups) {
+void add_groups(const StepEntry& entry, std::uint32_t index, std::uint32_t row, std::uint32_t alone_from,
+                std::vector<RowGroup>& groups) {
   const auto count = static_cast<std::uint32_t>(entry.tokens.size());
   for (std::uint32_t done = 0; done < count;) {
     const std::uint32_t position = entry.position + done;
     const std::uint32_t left_in_leaf = kLeafTokens - position % kLeafTokens;
-    const std::uint32_t tokens = std::min(count - done, left_in_leaf);
+    const std::uint32_t together = position < alone_from ? alone_from - position : 1;
+    const std::uint32_t tokens = std::min({count - done, left_in_leaf, together});
     groups.push_back({index, row + done, position, tokens});
     done += tokens;
   }
@@ -30,7 +32,7 @@ void add_logit_rows(const StepEntry& entry, std::uint32_t index, std::uint32_t r
 
 }  // namespace
 
-StepRows flatten(const StepBatch& batch, const std::vector<bool>& skipped) {
+StepRows flatten(const StepBatch& batch, const std::vector<bool>& skipped, std::span<const std::uint32_t> alone_from) {
   StepRows rows;
   for (std::uint32_t e = 0; e < batch.entries.size(); ++e) {
     if (skipped[e]) continue;
@@ -40,7 +42,7 @@ StepRows flatten(const StepBatch& batch, const std::vector<bool>& skipped) {
       rows.tokens.push_back(entry.tokens[t]);
       rows.positions.push_back(entry.position + t);
     }
-    add_groups(entry, e, row, rows.groups);
+    add_groups(entry, e, row, alone_from[e], rows.groups);
     add_logit_rows(entry, e, row, rows.logit_rows);
   }
   return rows;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "runtime/base/ids.h"
@@ -33,7 +34,8 @@ struct StepRows {
   std::vector<LogitRow> logit_rows;      // ascending by row
 };
 
-// Entries whose index is in `skipped` (they have failed already) get no rows.
-StepRows flatten(const StepBatch& batch, const std::vector<bool>& skipped);
+// Entries whose index is in `skipped` (they have failed already) get no rows. Rows at alone_from[entry] and later get a group
+// each: every one of them chooses what it reads.
+StepRows flatten(const StepBatch& batch, const std::vector<bool>& skipped, std::span<const std::uint32_t> alone_from);
 
 }  // namespace longshore::compute

@@ -9,7 +9,6 @@
 
 #include "runtime/attention/cpu/leaf_inl.h"
 #include "runtime/attention/cpu/softmax_inl.h"
-#include "runtime/attention/cpu/widen_inl.h"
 #include "runtime/kernels/cpu/unrolled_inl.h"
 
 namespace longshore::attention {

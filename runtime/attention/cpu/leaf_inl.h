@@ -2,19 +2,15 @@
 
 // What the kernels of one leaf share. The file that is compiled has included a lanes header first.
 
-#include <cstddef>
-#include <cstdint>
-
 #include "runtime/attention/attention_kernels.h"
 #include "runtime/kernels/cpu/elementary_inl.h"
+#include "runtime/kv/cpu/widen_inl.h"
 
 namespace longshore::attention {
 namespace {
 
 using namespace longshore::kernels;
-
-inline constexpr std::uint32_t kPositions = 128;  // of a leaf
-inline constexpr std::uint32_t kKeyGroups = kPositions / kLanes;
+using namespace longshore::kv;
 
 // The smallest range that holds all rows' ranges; {0, 0} when no row sees a key.
 inline KeyRange union_of(const KeyRange* ranges, std::uint32_t count) {

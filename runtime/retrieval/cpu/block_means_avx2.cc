@@ -11,5 +11,5 @@ inline constexpr int kScoreRows = 6;  // 6 rows of two registers each, 2 of mean
 #include "runtime/retrieval/cpu/block_means_inl.h"
 
 namespace longshore::retrieval {
-const MeanKernels kMeanKernelsAvx2{"avx2", means, score};
+const MeanKernels kMeanKernelsAvx2{"avx2", means, score, exp_values};
 }  // namespace longshore::retrieval

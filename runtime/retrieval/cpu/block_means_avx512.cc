@@ -11,5 +11,5 @@ inline constexpr int kScoreRows = 8;  // Enough chains to hide a multiplication'
 #include "runtime/retrieval/cpu/block_means_inl.h"
 
 namespace longshore::retrieval {
-const MeanKernels kMeanKernelsAvx512{"avx512", means, score};
+const MeanKernels kMeanKernelsAvx512{"avx512", means, score, exp_values};
 }  // namespace longshore::retrieval

@@ -3,13 +3,15 @@
 // Means of keys and their logits, for one instruction set: the .cc that includes this file has included a lanes header and
 // set kScoreRows before. Internal linkage throughout, no inline function of a shared header called.
 
-#include "runtime/attention/cpu/widen_inl.h"
+#include "runtime/kernels/cpu/elementary_inl.h"
+#include "runtime/kv/cpu/widen_inl.h"
 #include "runtime/retrieval/block_means.h"
 
 namespace longshore::retrieval {
 namespace {
 
-using namespace longshore::attention;
+using namespace longshore::kernels;
+using namespace longshore::kv;
 
 template <typename Codec>
 void means_of(const std::byte* block, std::uint32_t d, std::uint16_t* means) {
@@ -88,6 +90,15 @@ void score(const std::uint16_t* const* at, std::size_t count, std::uint32_t d, c
       }
     }
   }
+}
+
+void exp_values(float* x, std::size_t n) {
+  std::size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(x + i, exp_nonpositive(load(x + i)));
+  float rest[kLanes] = {};
+  for (std::size_t l = 0; i + l < n; ++l) rest[l] = x[i + l];
+  store(rest, exp_nonpositive(load(rest)));
+  for (std::size_t l = 0; i + l < n; ++l) x[i + l] = rest[l];
 }
 
 }  // namespace

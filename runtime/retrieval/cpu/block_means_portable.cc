@@ -11,5 +11,5 @@ inline constexpr int kScoreRows = 2;  // No registers to fill.
 #include "runtime/retrieval/cpu/block_means_inl.h"
 
 namespace longshore::retrieval {
-const MeanKernels kMeanKernelsPortable{"portable", means, score};
+const MeanKernels kMeanKernelsPortable{"portable", means, score, exp_values};
 }  // namespace longshore::retrieval

@@ -254,6 +254,57 @@ TEST(HeadPlanTest, AWindowOverTheWholeSequenceIsFullAttention) {
   EXPECT_TRUE(run == expected);
 }
 
+// Which units a row reads follows from its query and the keys alone: whoever scores them, and whether they are here, there or
+// on the way.
+TEST(SelectionTest, GivesTheSameBitsWhereverTheUnitsLie) {
+  const std::vector<TokenId> prompt = long_prompt(model(), kPromptTokens);
+  const Layout five{"five", 5, {{1, 2}, {3, 4}, {5}}}, two{"two", 2, {{1, 2}}}, by_head{"by head", 3, {{1}, {2}, {3}}};
+  RunOptions options;
+  options.generate = quick ? 20 : 150;
+  options.heads.selection.budget = 3 * 128 + 6 * 64;
+  Metrics metrics;
+  const RecordedRun expected = record(*make_cluster(model(), {"monolithic"}, metrics), prompt, options);
+  EXPECT_EQ(expected.logits[0], monolithic().logits[0]) << "a row of the prompt reads all";
+  EXPECT_NE(expected.logits[1], monolithic().logits[1]) << "the selection leaves nothing out";
+
+  for (const Layout& layout : {five, two, by_head}) {
+    const std::unique_ptr<cli::EmbeddedCluster> cluster = make_cluster(model(), layout, metrics);
+    EXPECT_TRUE(record(*cluster, prompt, options) == expected) << layout.name;
+    for (std::uint32_t layer = 0; layer < model().config().layers; ++layer)
+      EXPECT_EQ(cluster->compute().remote_partials()[layer] > 0, !model().config().windowed(layer)) << layout.name;
+    cluster->settle();
+    EXPECT_EQ(cluster->store().used(), 0u) << "blocks were not given back";
+  }
+  RunOptions hasty = options;
+  hasty.waits = false;
+  EXPECT_TRUE(record(*make_cluster(model(), five, metrics), prompt, hasty) == expected) << "leaves on their way";
+  RunOptions interrupted = options;
+  interrupted.lost = NodeId{2};
+  EXPECT_TRUE(record(*make_cluster(model(), two, metrics), prompt, interrupted) == expected) << "a lost node";
+  RunOptions prefixed = options;
+  prefixed.prefix_leaves = 13;
+  prefixed.carrier_tokens = 13 * 128 + 300;
+  EXPECT_TRUE(record(*make_cluster(model(), two, metrics), prompt, prefixed) == expected) << "a prefix";
+  RunOptions among = options;
+  among.mates = 3;
+  EXPECT_TRUE(record(*make_cluster(model(), five, metrics), prompt, among) == expected) << "batch mates";
+  const cli::LoadedModel other = load_or_die(model_name, 1, kernels::Isa::kAvx2);
+  EXPECT_TRUE(record(*make_cluster(other, five, metrics), prompt, options) == expected) << "one thread with AVX2";
+}
+
+TEST(SelectionTest, ABudgetForEverythingIsFullAttention) {
+  RunOptions options = default_run();
+  options.generate = 20;
+  options.heads.selection.budget = 4096;
+  Metrics metrics;
+  const RecordedRun run =
+      record(*make_cluster(model(), {"two", 2, {{1, 2}}}, metrics), long_prompt(model(), kPromptTokens), options);
+  RecordedRun expected = monolithic();
+  expected.tokens.resize(options.generate);
+  expected.logits.resize(options.generate);
+  EXPECT_TRUE(run == expected);
+}
+
 // The portable kernels are a definition, not fast: a shorter prompt for them.
 TEST(InstructionSetTest, EveryOneGivesTheSameBits) {
   struct Case {

@@ -124,14 +124,16 @@ SequenceStart::Prefix make_prefix(compute::ComputeNode& node, StepId& step, cons
     for (std::size_t t = common; t < count; ++t) all.push_back(prompt[prompt.size() - 1 - t % prompt.size()]);
     return all;
   };
+  HeadPlan heads = options.heads;
+  heads.selection = {};  // what rows of a selection wrote has other names, and nobody would begin with it
   std::optional<SequenceStart::Prefix> half;
   if (options.prefix_leaves > 1) {
     const std::size_t common = options.prefix_leaves / 2 * kLeafTokens;
-    half = leave_behind(node, step, SequenceId{500}, tokens(common, common + 50), options.heads, std::nullopt);
+    half = leave_behind(node, step, SequenceId{500}, tokens(common, common + 50), heads, std::nullopt);
   }
   SequenceStart::Prefix prefix =
       leave_behind(node, step, SequenceId{501}, tokens(std::size_t{options.prefix_leaves} * kLeafTokens, options.carrier_tokens),
-                   options.heads, half);
+                   heads, half);
   CHECK(prefix.leaves >= options.prefix_leaves);
   prefix.leaves = options.prefix_leaves;
   return prefix;
@@ -163,7 +165,7 @@ RecordedRun record(cli::EmbeddedCluster& cluster, const std::vector<TokenId>& pr
   bool is_whole = true;
   SequenceEpoch epoch = batch.starts.front().epoch;
   for (std::size_t done = std::size_t{options.prefix_leaves} * kLeafTokens; run.tokens.size() < options.generate;) {
-    if (done == prompt.size()) wait_for_holders(node);
+    if (done == prompt.size() && options.waits) wait_for_holders(node);
     if (options.lost && is_whole && run.tokens.size() == options.generate / 2) {
       lose_holder(node, *options.lost);
       is_whole = false;

@@ -32,13 +32,14 @@ struct RunOptions {
   std::uint32_t prefix_leaves = 0;
   std::uint32_t carrier_tokens = 0;
   HeadPlan heads = {};              // of this sequence and those that it begins with
+  bool waits = true;                // for holders to have what they were offered, before the first decode step
   std::optional<NodeId> lost = {};  // this holder is lost when half of the tokens are there; the plan goes on without it
 };
 
 // Feeds the prompt in chunks, then its own greedy tokens one by one. Every step must succeed (CHECKed), but for the one
 // that misses what a lost holder had: then all that is known is fed again.
-// Before the first decode step it waits until the holders have acknowledged what they were offered, so that the run
-// is as remote as its plan allows.
+// Before the first decode step it waits (unless told not to) until the holders have acknowledged what they were offered, so
+// that the run is as remote as its plan allows.
 RecordedRun record(cli::EmbeddedCluster& cluster, const std::vector<TokenId>& prompt, const RunOptions& options);
 
 // The shipped text, repeated until it has `tokens` tokens.

@@ -78,9 +78,10 @@ TEST(LanesTest, ConvertAsDtypeDoes) {
     probe_lanes_portable(in, out.data());
     for (unsigned l = 0; l < 16; ++l) {
       EXPECT_EQ(out[kHalvesAt + l], std::bit_cast<std::uint32_t>(f16_to_f32(in.halves[l])));
-      EXPECT_EQ(out[kHalvesAt + 16 + l], std::bit_cast<std::uint32_t>(bf16_to_f32(in.halves[l])));
-      EXPECT_EQ(out[kHalvesAt + 48 + l], f32_to_f16_saturated(in.a[l])) << in.a[l];
-      EXPECT_EQ(out[kHalvesAt + 64 + l], f32_to_bf16(in.a[l])) << in.a[l];
+      EXPECT_EQ(out[kHalvesAt + 16 + l], std::bit_cast<std::uint32_t>(f16_to_f32(in.halves[(l + 8) % 16])));
+      EXPECT_EQ(out[kHalvesAt + 32 + l], std::bit_cast<std::uint32_t>(bf16_to_f32(in.halves[l])));
+      EXPECT_EQ(out[kHalvesAt + 64 + l], f32_to_f16_saturated(in.a[l])) << in.a[l];
+      EXPECT_EQ(out[kHalvesAt + 80 + l], f32_to_bf16(in.a[l])) << in.a[l];
     }
   }
 }

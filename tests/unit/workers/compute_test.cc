@@ -93,10 +93,23 @@ StepEntry entry_of(std::uint32_t position, std::size_t tokens) {
   return entry;
 }
 
+const std::vector<std::uint32_t> kTogether(3, UINT32_MAX);
+
+TEST(StepRowsTest, RowsThatChooseAreGroupsOfTheirOwn) {
+  StepBatch batch;
+  batch.entries = {entry_of(120, 12), entry_of(300, 2)};
+  const StepRows rows = flatten(batch, {false, false}, std::vector<std::uint32_t>{129, 300});
+  std::vector<std::uint32_t> tokens;
+  for (const RowGroup& group : rows.groups) tokens.push_back(group.tokens);
+  EXPECT_EQ(tokens, (std::vector<std::uint32_t>{8, 1, 1, 1, 1, 1, 1}));
+  EXPECT_EQ(rows.groups[1].position, 128u);
+  EXPECT_EQ(rows.groups[6].position, 301u);
+}
+
 TEST(StepRowsTest, GroupsEndWhereLeavesEnd) {
   StepBatch batch;
   batch.entries = {entry_of(120, 300), entry_of(128, 1)};
-  const StepRows rows = flatten(batch, {false, false});
+  const StepRows rows = flatten(batch, {false, false}, kTogether);
   ASSERT_EQ(rows.groups.size(), 5u);
   const std::uint32_t tokens[] = {8, 128, 128, 36, 1};
   std::uint32_t row = 0;
@@ -112,7 +125,7 @@ TEST(StepRowsTest, GroupsEndWhereLeavesEnd) {
 TEST(StepRowsTest, SkippedEntriesHaveNoRows) {
   StepBatch batch;
   batch.entries = {entry_of(0, 5), entry_of(0, 3)};
-  const StepRows rows = flatten(batch, {true, false});
+  const StepRows rows = flatten(batch, {true, false}, kTogether);
   ASSERT_EQ(rows.groups.size(), 1u);
   EXPECT_EQ(rows.groups[0].entry, 1u);
   EXPECT_EQ(rows.tokens.size(), 3u);
@@ -124,7 +137,7 @@ TEST(StepRowsTest, LogitsAreWantedWhereTokensAreDrawnOrScored) {
   batch.entries[0].sample = true;
   batch.entries[1].score = true;
   batch.entries[1].next_token = 42;
-  const StepRows rows = flatten(batch, {false, false, false});
+  const StepRows rows = flatten(batch, {false, false, false}, kTogether);
   ASSERT_EQ(rows.logit_rows.size(), 4u);
   EXPECT_TRUE(rows.logit_rows[0].sample);
   EXPECT_EQ(rows.logit_rows[0].row, 2u);

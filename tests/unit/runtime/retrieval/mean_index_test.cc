@@ -19,7 +19,9 @@ class MeanIndexTest : public testing::Test {
   MeanIndexTest()
       : store_(kv::KvStore::create(kLayout, kBlocks * kLayout.block_bytes()).value()),
         kernels_(mean_kernels(kernels::Isa::kPortable)),
-        index_(MeanIndex::create(*store_, kernels_).value()) {}
+        index_(*store_, kernels_) {
+    index_.open().value();
+  }
 
   const std::byte* filled(BlockId block, std::uint64_t seed) {
     const attention::FilledLeaves leaf(kLayout, kLeafTokens, seed);
@@ -32,13 +34,13 @@ class MeanIndexTest : public testing::Test {
     return means;
   }
   std::vector<std::uint16_t> given(const std::byte* block) {
-    const std::uint16_t* const means = index_->of(block);
+    const std::uint16_t* const means = index_.of(block);
     return {means, means + mean_values(kLayout.d)};
   }
 
   std::unique_ptr<kv::KvStore> store_;
   const MeanKernels& kernels_;
-  std::unique_ptr<MeanIndex> index_;
+  MeanIndex index_;
 };
 
 TEST_F(MeanIndexTest, ForgetsABlockThatWasGivenBack) {

@@ -45,10 +45,29 @@ TEST(PresetTest, NamesTheFileTheKeyAndTheRange) {
   EXPECT_TRUE(error_of("name = ").starts_with("mine.toml, line 1: "));
 }
 
+TEST(PresetTest, ReadsASelector) {
+  const std::string head = "name = \"mine\"\npaper = \"Nobody 2026\"\nsummary = \"A test.\"\n";
+  const std::string selector = "[selector]\nindex = \"block-mean\"\nbudget = 1024\n";
+  const Result<Preset> preset = parse_preset(head + selector, "mine.toml");
+  ASSERT_TRUE(preset) << preset.error().message;
+  EXPECT_EQ(preset->selection.budget, 1024u);
+  EXPECT_EQ(preset->selection.units(), 10u);
+  EXPECT_TRUE(preset->heads.sees_all());
+  const auto with = [&](std::string_view from, std::string_view to) {
+    std::string text = head + selector;
+    return error_of(text.replace(text.find(from), from.size(), to));
+  };
+  EXPECT_EQ(with("1024", "447"), "mine.toml: [selector] budget must be a whole number in [448, 1073741824]");
+  EXPECT_EQ(with("block-mean", "graph"), "mine.toml: [selector] index is \"graph\"; there is \"block-mean\"");
+  EXPECT_EQ(with("[selector]", "[heads]\nsinks = 4\nwindow = 8\n[selector]"),
+            "mine.toml: [heads] gives every head a window and [selector] an index; a head with a window gets no index");
+}
+
 TEST(PresetCatalogTest, ShipsWhatItShould) {
   const PresetCatalog catalog;
   EXPECT_TRUE(catalog.resolve({"full", {}})->sees_all());
   EXPECT_EQ(*catalog.resolve({"window", {}}), (HeadPlan{{{4, 1024}}}));
+  EXPECT_EQ(*catalog.resolve({"block-mean", {{"budget", 448}}}), (HeadPlan{{}, {448}}));
   for (const auto& [name, preset] : catalog.presets()) {
     EXPECT_NE(preset.paper.find("arXiv"), std::string::npos) << name;
     EXPECT_EQ(parameters_of(preset).empty(), name == "full") << name;
@@ -63,7 +82,7 @@ TEST(PresetCatalogTest, TakesParametersWithinTheirRanges) {
   EXPECT_EQ(catalog.resolve({"full", {{"window", 5}}}).error().message, "preset \"full\" has no parameter \"window\"");
   const Error unknown = catalog.resolve({"windows", {}}).error();
   EXPECT_EQ(unknown.code, ErrorCode::kNotFound);
-  EXPECT_NE(unknown.message.find("there are full, window"), std::string::npos) << unknown.message;
+  EXPECT_NE(unknown.message.find("there are block-mean, full, window"), std::string::npos) << unknown.message;
 }
 
 TEST(PresetCatalogTest, TakesOnesOwnAndIsBoundByTheOperator) {

@@ -14,16 +14,18 @@ namespace longshore::retrieval {
 namespace {
 
 std::vector<std::uint32_t> chosen(const std::vector<float>& logits, std::uint32_t rows, std::uint32_t count,
-                                  const attention::AttentionKernels& kernels) {
+                                  const MeanKernels& kernels) {
   UnitChoice choice;
   const auto units = choice.choose(kernels, logits.data(), rows, static_cast<std::uint32_t>(logits.size() / rows), count);
   return {units.begin(), units.end()};
 }
 
 std::vector<std::uint32_t> chosen(const std::vector<float>& logits, std::uint32_t rows, std::uint32_t count) {
-  const std::vector<std::uint32_t> first = chosen(logits, rows, count, *attention::supported_kernels().front());
-  for (const attention::AttentionKernels* kernels : attention::supported_kernels())
-    EXPECT_EQ(chosen(logits, rows, count, *kernels), first) << kernels->name;
+  const std::vector<std::uint32_t> first = chosen(logits, rows, count, kMeanKernelsPortable);
+  for (const kernels::Isa isa : {kernels::Isa::kAvx2, kernels::Isa::kAvx512}) {
+    if (!kernels::is_supported(isa)) continue;
+    EXPECT_EQ(chosen(logits, rows, count, mean_kernels(isa)), first) << to_string(isa);
+  }
   return first;
 }
 

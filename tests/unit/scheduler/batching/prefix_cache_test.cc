@@ -11,12 +11,14 @@
 namespace longshore::batching {
 namespace {
 
+constexpr std::uint32_t kPrompt = 1u << 20;  // longer than all: nothing is decoded
+
 // Each character stands for a leaf of tokens.
 std::vector<Sha256> names_of(const std::string& leaves, std::string_view salt = "") {
   std::vector<TokenId> tokens;
   for (const char leaf : leaves) tokens.insert(tokens.end(), kLeafTokens, leaf);
   std::vector<Sha256> names;
-  name_leaves({}, salt, tokens, static_cast<std::uint32_t>(leaves.size()), names);
+  name_leaves({}, kPrompt, salt, tokens, static_cast<std::uint32_t>(leaves.size()), names);
   return names;
 }
 
@@ -64,10 +66,10 @@ TEST_F(PrefixCacheTest, ALeafIsItsTokensAndAllBeforeAndItsSalt) {
 TEST_F(PrefixCacheTest, NamesAreTheSameWhenTheyAreCompletedLater) {
   std::vector<TokenId> tokens(3 * kLeafTokens, 7);
   std::vector<Sha256> at_once, later;
-  name_leaves({}, "s", tokens, 3, at_once);
-  name_leaves({}, "s", tokens, 1, later);
-  name_leaves({}, "s", tokens, 3, later);
-  name_leaves({}, "s", tokens, 2, later);  // nothing more
+  name_leaves({}, kPrompt, "s", tokens, 3, at_once);
+  name_leaves({}, kPrompt, "s", tokens, 1, later);
+  name_leaves({}, kPrompt, "s", tokens, 3, later);
+  name_leaves({}, kPrompt, "s", tokens, 2, later);  // nothing more
   EXPECT_EQ(at_once, later);
 }
 

@@ -67,6 +67,7 @@ inline StepBatch batch() {
   start.prefix = SequenceStart::Prefix{SequenceId{40}, SequenceEpoch{1}, 4};
   start.asks_every_holder = true;
   start.heads.rules = {{4, 1000}, {0, 0}, {128, 1}};
+  start.heads.selection.budget = 2048;
   start.sampling.temperature = 0.5f;
   start.sampling.seed = 12345;
   start.sampling.top_logprobs = 5;
@@ -125,10 +126,13 @@ inline transport::Message query(transport::MessagePool& pool) {
   const std::uint32_t one[] = {1};
   writer.add_item({SequenceId{42}, SequenceEpoch{2}, 640, 3, 4, both, {}});
   writer.add_item({SequenceId{43}, SequenceEpoch{0}, 1023, 1, 6, one, {}});
+  writer.add_item({SequenceId{44}, SequenceEpoch{1}, 900, 1, 6, one, {}, QueryKind::kScore});
+  writer.add_item({SequenceId{45}, SequenceEpoch{3}, 1000, 1, 7, both, {}, QueryKind::kAttendChosen});
   writer.lay_out(pool);
-  for (std::size_t item = 0; item < 2; ++item)
+  for (std::size_t item = 0; item < 4; ++item)
     for (std::size_t i = 0; i < writer.q(item).size(); ++i)
       writer.q(item)[i] = static_cast<float>(item * 1000 + i) * 0.5f;
+  for (std::size_t i = 0; i < writer.chosen(3).size(); ++i) writer.chosen(3)[i] = static_cast<std::byte>(17 * i + 1);
   return writer.finish();
 }
 
@@ -140,7 +144,13 @@ inline transport::Message reply(transport::MessagePool& pool) {
   writer.add_node(2, 0, 1);
   writer.add_failed_item(SequenceId{43}, SequenceEpoch{0},
                          {ErrorCode::kNotFound, "sequence 43 is unknown here"});
+  writer.add_item(SequenceId{44}, SequenceEpoch{1}, 1);
+  writer.add_scores(1, 1, 2);
+  writer.add_scores(1, 4, 2);
   writer.lay_out(pool);
+  for (std::size_t run = 0; run < 2; ++run)
+    for (std::size_t i = 0; i < writer.scores(run).size(); ++i)
+      writer.scores(run)[i] = static_cast<float>(100 * run + i) * 0.5f;
   for (std::size_t n = 0; n < 3; ++n) {
     const AttentionReplyWriter::Node node = writer.node(n);
     float value = static_cast<float>(n);

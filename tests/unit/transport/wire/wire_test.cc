@@ -100,7 +100,7 @@ TEST_F(WireTest, QueryComesBackInPlace) {
   EXPECT_EQ(query->layer, 4u);
   EXPECT_EQ(query->group, 2u);
   EXPECT_EQ(query->head_dim, 16u);
-  ASSERT_EQ(query->items.size(), 2u);
+  ASSERT_EQ(query->items.size(), 4u);
   const QueryItem& item = query->items[0];
   EXPECT_EQ(item.sequence, SequenceId{42});
   EXPECT_EQ(item.position, 640u);
@@ -111,6 +111,14 @@ TEST_F(WireTest, QueryComesBackInPlace) {
   ASSERT_EQ(item.q.size(), 2u * 3 * 2 * 16);
   EXPECT_EQ(item.q[191], 95.5f);
   EXPECT_EQ(query->items[1].q[1], 500.5f);
+  EXPECT_EQ(query->items[1].kind, QueryKind::kAttend);
+  EXPECT_EQ(query->items[2].kind, QueryKind::kScore);
+  EXPECT_TRUE(query->items[2].chosen.empty());
+  EXPECT_EQ(query->items[2].q[1], 1000.5f);
+  EXPECT_EQ(query->items[3].kind, QueryKind::kAttendChosen);
+  ASSERT_EQ(query->items[3].chosen.size(), 2u * 2);  // 14 units
+  EXPECT_EQ(query->items[3].chosen[3], std::byte{52});
+  EXPECT_EQ(query->items[3].q[1], 1500.5f);
   for (const QueryItem& each : query->items) {
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(each.q.data()) % 64, 0u);
     EXPECT_GE(reinterpret_cast<const std::byte*>(each.q.data()), message.bytes().data());
@@ -123,7 +131,7 @@ TEST_F(WireTest, ReplyComesBackInPlace) {
   const Result<AttentionReply> reply = decode_attention_reply(message.bytes());
   ASSERT_TRUE(reply) << reply.error().message;
   EXPECT_FALSE(reply->error);
-  ASSERT_EQ(reply->items.size(), 2u);
+  ASSERT_EQ(reply->items.size(), 3u);
   const std::vector<PartialNode>& nodes = reply->items[0].nodes;
   ASSERT_EQ(nodes.size(), 3u);
   EXPECT_EQ(nodes[1].level, 0u);
@@ -140,6 +148,36 @@ TEST_F(WireTest, ReplyComesBackInPlace) {
   ASSERT_TRUE(reply->items[1].error);
   EXPECT_EQ(reply->items[1].error->code, ErrorCode::kNotFound);
   EXPECT_TRUE(reply->items[1].nodes.empty());
+  const std::vector<ScoredLeaves>& scores = reply->items[2].scores;
+  ASSERT_EQ(scores.size(), 2u);
+  EXPECT_EQ(scores[1].kv_head, 1u);
+  EXPECT_EQ(scores[1].leaf, 4u);
+  EXPECT_EQ(scores[1].leaves, 2u);
+  ASSERT_EQ(scores[1].logits.size(), 2u * 4);
+  EXPECT_EQ(scores[1].logits[7], 53.5f);
+}
+
+TEST_F(WireTest, ScoresOutOfOrderAndManyTokensThatChooseAreRefused) {
+  AttentionReplyWriter reply(sample::attention_ids());
+  reply.add_item(SequenceId{44}, SequenceEpoch{1}, 1);
+  reply.add_scores(1, 4, 2);
+  reply.add_scores(1, 5, 2);
+  reply.lay_out(pool_);
+  const auto refused = decode_attention_reply(reply.finish().bytes());
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("out of order"), std::string::npos) << refused.error().message;
+
+  AttentionQueryWriter query(sample::attention_ids());
+  const std::uint32_t head[] = {0};
+  query.add_item({SequenceId{42}, SequenceEpoch{2}, 640, 3, 4, head, {}});
+  query.lay_out(pool_);
+  transport::Message message = query.finish();
+  FrameHeader header = *read_header(message.bytes());
+  message.data()[kFrameHeaderBytes + 16 + 28] = std::byte{1};  // the kind of the first item
+  const auto many = decode_attention_query(
+      sample::with_body(header, message.bytes().subspan(kFrameHeaderBytes), pool_).bytes());
+  ASSERT_FALSE(many);
+  EXPECT_NE(many.error().message.find("3 tokens choose units"), std::string::npos) << many.error().message;
 }
 
 TEST_F(WireTest, RefusalComesBack) {
@@ -373,7 +411,7 @@ TEST_F(WireTest, TheExampleInTheGrammarIsAMessage) {
   }
   EXPECT_EQ(hex,
             "4c534631"
-            "0400"
+            "0500"
             "2200"
             "04000000"
             "ffffffff"
@@ -383,7 +421,7 @@ TEST_F(WireTest, TheExampleInTheGrammarIsAMessage) {
             "2211000000000000"
             "05000000"
             "00000000"
-            "0b3e0a3573059dc4"
+            "01ff4d6ad3fbf99f"
             "02000000");
 }
 

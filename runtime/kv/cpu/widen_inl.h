@@ -2,14 +2,20 @@
 
 // K and V of one block as f32 lanes, for each type of KvLayout (runtime/kv/kv_codec.h has the picture).
 // Widening is exact, also of q8_0 (int8 times f16 needs 19 bits), so one order of arithmetic serves every
-// type.
+// type. The file that is compiled has included a lanes header first.
 
-#include "runtime/attention/cpu/leaf_inl.h"
+#include <cstddef>
+#include <cstdint>
+
 #include "runtime/kernels/cpu/unrolled_inl.h"
 
-namespace longshore::attention {
+namespace longshore::kv {
 namespace {
 
+using namespace longshore::kernels;
+
+inline constexpr std::uint32_t kPositions = 128;  // of a leaf
+inline constexpr std::uint32_t kKeyGroups = kPositions / kLanes;
 inline constexpr std::uint32_t kScaleSpan = 32;     // dimensions that share a scale in q8_0
 inline constexpr std::uint32_t kWidestHead = 1024;  // d at most, as KvLayout says
 
@@ -105,4 +111,4 @@ struct Q8Codec {
 };
 
 }  // namespace
-}  // namespace longshore::attention
+}  // namespace longshore::kv
