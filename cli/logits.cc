@@ -11,6 +11,7 @@
 #include "cli/embedded_cluster.h"
 #include "cli/loaded_model.h"
 #include "cli/preset_flags.h"
+#include "cli/step_driver.h"
 
 namespace longshore::cli {
 namespace {
@@ -20,6 +21,7 @@ struct LogitsFlags {
   PresetFlags preset;
   std::string tokens;
   std::string out;
+  std::uint64_t prompt = 0;  // tokens; 0: all
 };
 
 Result<std::vector<TokenId>> read_tokens(const std::string& path, std::uint32_t vocabulary) {
@@ -55,6 +57,11 @@ Result<void> write_logits(const LogitsFlags& flags) {
     return make_error(ErrorCode::kInvalidArgument, flags.tokens, " holds ", tokens->size(), " tokens; the context is ",
                       (*cluster)->context_tokens());
 
+  if (flags.prompt > tokens->size())
+    return make_error(ErrorCode::kInvalidArgument, "--prompt is ", flags.prompt, "; ", flags.tokens, " holds ",
+                      tokens->size(), " tokens, and 0 means all");
+  const std::size_t prompt = flags.prompt == 0 ? tokens->size() : flags.prompt;
+
   std::ofstream out(flags.out, std::ios::binary | std::ios::trunc);
   if (!out) return make_error(ErrorCode::kNotFound, "--out: cannot write ", flags.out);
   node.observe_logits([&](SequenceId, std::uint32_t, std::span<const float> logits) {
@@ -63,13 +70,16 @@ Result<void> write_logits(const LogitsFlags& flags) {
   StepBatch batch;
   SequenceStart start;
   start.sequence = SequenceId{1};
-  start.prompt_tokens = static_cast<std::uint32_t>(tokens->size());
+  start.prompt_tokens = static_cast<std::uint32_t>(prompt);
   start.tokens_expected = tokens->size();
   start.heads = presets->default_heads();
   batch.starts.push_back(start);
   const std::size_t chunk = parsed->options.chunk_tokens;
-  for (std::size_t done = 0; done < tokens->size(); done += chunk) {
-    const std::size_t end = std::min(tokens->size(), done + chunk);
+  for (std::size_t done = 0, end = 0; done < tokens->size(); done = end) {
+    end = done < prompt ? std::min(prompt, done + chunk) : done + 1;
+    // Only decode rows attend where the leaves are held, so the holders must have them by then.
+    if (done == prompt)
+      if (const Result<void> taken = StepDriver(node, 1).await_holders(); !taken) return taken.error();
     StepEntry entry;
     entry.sequence = start.sequence;
     entry.position = static_cast<std::uint32_t>(done);
@@ -86,6 +96,13 @@ Result<void> write_logits(const LogitsFlags& flags) {
   if (!out) return make_error(ErrorCode::kResourceExhausted, "--out: ", flags.out, " cannot hold ",
                               tokens->size() * model->config().vocabulary * sizeof(float), " bytes");
   std::printf("%zu x %u f32 logits in %s\n", tokens->size(), model->config().vocabulary, flags.out.c_str());
+  for (std::size_t n = 0; n < parsed->options.attention_nodes; ++n) {
+    const attention_node::AttentionNode& attention = (*cluster)->attention(n);
+    const attention_node::AttentionNode::Holding held = attention.holding();
+    std::printf("%s holds %llu leaves, %llu blocks, and answered %llu queries\n", attention.name().c_str(),
+                static_cast<unsigned long long>(held.leaves), static_cast<unsigned long long>(held.blocks),
+                static_cast<unsigned long long>(attention.queries_answered()));
+  }
   return {};
 }
 
@@ -98,6 +115,11 @@ Run add_logits(CLI::App& program, CLI::App*& subcommand) {
   add_preset_flag(*subcommand, flags->preset);
   subcommand->add_option("--tokens", flags->tokens, "File of token ids, separated by white space")->required();
   subcommand->add_option("--out", flags->out, "File to write")->required();
+  subcommand
+      ->add_option("--prompt", flags->prompt,
+                   "This many tokens are a prompt; those behind it are decoded, each in a step of its own that attends "
+                   "where the KV lies; 0: all are a prompt")
+      ->capture_default_str();
   return [flags] {
     const Result<void> written = write_logits(*flags);
     return written ? 0 : fail(written.error());

@@ -57,6 +57,8 @@ class AttentionNode final : public transport::Receiver {
     std::uint64_t sequences = 0, leaves = 0, blocks = 0;
   };
   Holding holding() const;
+  // Attention queries answered so far. Thread-safe.
+  std::uint64_t queries_answered() const { return static_cast<std::uint64_t>(queries_.value()); }
   const std::string& name() const { return name_; }
 
  private:
