@@ -65,11 +65,11 @@ class RetrievalModelTest(unittest.TestCase):
               f"{correct.tolist()} of {prompts.VALUES}, least lead {prompt.margin(logits):.2f}", flush=True)
         return correct.tolist()
 
-    def check_same_bits(self, prompt):
+    def check_same_bits(self, prompt, *flags, queries_a_row=1):
         """Attention nodes that hold all leaves but the first and the open one give the bits of one process."""
-        one = self.logits(prompt, out="one.f32")
+        one = self.logits(prompt, "--prompt", prompt.prompt_tokens, *flags, out="one.f32")
         for shard in ("heads", "context"):
-            ended = self.run_logits(prompt, "--attention-nodes", 2, "--shard", shard, "--prompt", prompt.prompt_tokens,
+            ended = self.run_logits(prompt, "--attention-nodes", 2, "--shard", shard, "--prompt", prompt.prompt_tokens, *flags,
                                     out="nodes.f32")
             self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
             nodes = re.findall(r"holds \d+ leaves, (\d+) blocks, and answered (\d+) queries", ended.stdout)
@@ -77,7 +77,8 @@ class RetrievalModelTest(unittest.TestCase):
             leaves = prompt.prompt_tokens // 128 - 1
             blocks_held = sum(int(blocks) for blocks, _ in nodes)
             self.assertEqual(blocks_held, retrieval_model.LAYERS * retrieval_model.KV_HEADS * leaves)
-            asked = retrieval_model.LAYERS * (len(prompt.sequence) - prompt.prompt_tokens)  # one per layer and decode row
+            rows = len(prompt.sequence) - prompt.prompt_tokens  # of the output
+            asked = retrieval_model.LAYERS * rows * queries_a_row
             self.assertTrue(all(int(answered) == asked for blocks, answered in nodes if int(blocks) > 0), ended.stdout)
             many = np.memmap(self.folder / "nodes.f32", dtype="<f4", mode="r")
             self.assertTrue(np.array_equal(one.ravel().view(np.uint32), many.view(np.uint32)), f"shard {shard}")
@@ -113,6 +114,18 @@ class RetrievalModelTest(unittest.TestCase):
         self.assertLessEqual(max(windowed[:2]), 1)
         self.assertEqual(windowed[2], 6)
         self.check_same_bits(prompt)
+
+    def test_means_of_blocks_lose_a_needle_and_a_budget_for_everything_does_not(self):
+        # Every row that asks is one of the output, which alone choose what they read. A needle of seven tokens is too little
+        # of the mean of 32 keys: what is chosen is right by chance, or because most of the prompt is chosen.
+        for options, budget, found in ((Options(tokens=2048), 2048, [6, 6, 6]), (Options(tokens=2048, group=3), 2048, [6, 6, 6]),
+                                       (Options(tokens=8192), 1024, None)):
+            retrieval_model.write(self.model, options)
+            prompt = prompts.make(options.tokens, DEPTHS, options.vocabulary, 53)
+            preset = ("--preset", f"block-mean:budget={budget}")
+            correct = self.correct(options, prompt, *preset, "--prompt", str(prompt.prompt_tokens - 1))
+            self.assertEqual(correct, found) if found else self.assertLess(sum(correct), 12)
+        self.check_same_bits(prompt, *preset, queries_a_row=2)  # for scores, then for what was chosen
 
     def test_an_offset_of_keys_and_rope_by_halves_change_nothing(self):
         options = Options(tokens=2048, architecture="qwen2", key_offset=100)
