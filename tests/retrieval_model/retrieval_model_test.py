@@ -65,7 +65,7 @@ class RetrievalModelTest(unittest.TestCase):
               f"{correct.tolist()} of {prompts.VALUES}, least lead {prompt.margin(logits):.2f}", flush=True)
         return correct.tolist()
 
-    def check_same_bits(self, prompt, *flags, queries_a_row=1):
+    def check_same_bits(self, prompt, *flags, selects=False):
         """Attention nodes that hold all leaves but the first and the open one give the bits of one process."""
         one = self.logits(prompt, "--prompt", prompt.prompt_tokens, *flags, out="one.f32")
         for shard in ("heads", "context"):
@@ -78,7 +78,8 @@ class RetrievalModelTest(unittest.TestCase):
             blocks_held = sum(int(blocks) for blocks, _ in nodes)
             self.assertEqual(blocks_held, retrieval_model.LAYERS * retrieval_model.KV_HEADS * leaves)
             rows = len(prompt.sequence) - prompt.prompt_tokens  # of the output
-            asked = retrieval_model.LAYERS * rows * queries_a_row
+            # Who has all leaves of a head chooses for it; else it is asked for scores first, then for what was chosen.
+            asked = retrieval_model.LAYERS * rows * (2 if selects and shard == "context" else 1)
             self.assertTrue(all(int(answered) == asked for blocks, answered in nodes if int(blocks) > 0), ended.stdout)
             many = np.memmap(self.folder / "nodes.f32", dtype="<f4", mode="r")
             self.assertTrue(np.array_equal(one.ravel().view(np.uint32), many.view(np.uint32)), f"shard {shard}")
@@ -125,7 +126,7 @@ class RetrievalModelTest(unittest.TestCase):
             preset = ("--preset", f"block-mean:budget={budget}")
             correct = self.correct(options, prompt, *preset, "--prompt", str(prompt.prompt_tokens - 1))
             self.assertEqual(correct, found) if found else self.assertLess(sum(correct), 12)
-        self.check_same_bits(prompt, *preset, queries_a_row=2)  # for scores, then for what was chosen
+        self.check_same_bits(prompt, *preset, selects=True)
 
     def test_an_offset_of_keys_and_rope_by_halves_change_nothing(self):
         options = Options(tokens=2048, architecture="qwen2", key_offset=100)

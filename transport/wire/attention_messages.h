@@ -17,9 +17,10 @@
 namespace longshore::wire {
 
 // What is asked about an item's share of leaves [1, leaf_end): attention over all of it; the logits of its units of 64
-// positions, from which the asker chooses (retrieval/block_means.h); or attention over the units that it chose. Leaf i - 1 of
-// a row in leaf i is no unit's, and attended to in any case but the second.
-enum class QueryKind : std::uint8_t { kAttend, kScore, kAttendChosen };
+// positions, from which the asker chooses (retrieval/block_means.h); attention over the units that it chose; or, where all
+// leaves below i - 1 of a row in leaf i are with one holder, attention over those that the holder chooses. Leaf i - 1 is no
+// unit's, and attended to in any case but the second.
+enum class QueryKind : std::uint8_t { kAttend, kScore, kAttendChosen, kChoose };
 
 // One run of query rows of one sequence, all in one leaf.
 struct QueryItem {
@@ -33,6 +34,7 @@ struct QueryItem {
   std::span<const float> q;  // [kv_heads, t, G, d], rotated and scaled as attention wants it
   QueryKind kind = QueryKind::kAttend;                // others: t is 1
   std::span<const std::byte> chosen = {};             // kAttendChosen: [kv_heads, chosen_bytes(leaf_end)]
+  std::uint32_t units = 0;                            // kChoose: how many
 };
 // One bit a unit: bit u of a head's bytes (u % 8 of byte u / 8) is unit u % 2 of leaf u / 2, for leaves [0, leaf_end).
 constexpr std::size_t chosen_bytes(std::uint32_t leaf_end) { return (std::size_t{leaf_end} * 2 + 7) / 8; }

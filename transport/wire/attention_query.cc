@@ -10,7 +10,7 @@
 namespace longshore::wire {
 namespace {
 
-constexpr std::size_t kItemBytes = 29;
+constexpr std::size_t kItemBytes = 33;
 constexpr std::size_t kFloatAlignment = 64;
 
 // Ascending, as a merge plan walks them; so no head is asked twice.
@@ -29,7 +29,8 @@ QueryItem read_item(Reader& reader, std::uint32_t& heads) {
   item.leaf_end = reader.get<std::uint32_t>("leaf_end");
   heads = reader.in_range<std::uint32_t>("heads of item", 1, kKvHeadsMax);
   item.kind = static_cast<QueryKind>(
-      reader.in_range<std::uint8_t>("kind", 0, static_cast<std::uint8_t>(QueryKind::kAttendChosen)));
+      reader.in_range<std::uint8_t>("kind", 0, static_cast<std::uint8_t>(QueryKind::kChoose)));
+  item.units = reader.get<std::uint32_t>("units");
   if (item.kind != QueryKind::kAttend && item.tokens != 1)
     reader.refuse(make_error(ErrorCode::kInvalidArgument, "AttentionQuery: ", item.tokens,
                              " tokens choose units; each chooses its own"));
@@ -133,6 +134,7 @@ void AttentionQueryWriter::lay_out(transport::MessagePool& pool) {
     writer.put(item.meta.leaf_end);
     writer.put(item.heads_end - item.heads_begin);
     writer.put(static_cast<std::uint8_t>(item.meta.kind));
+    writer.put(item.meta.units);
   }
   for (const std::uint32_t head : kv_heads_) writer.put(head);
   for (Item& item : items_) {

@@ -21,6 +21,7 @@ AttentionNode::AttentionNode(std::string name, NodeId id, const ServedModel& mod
       transport_(transport),
       held_(store, model.layers, model.kv_heads),
       scratch_(pool.threads()),
+      selections_(pool.threads()),
       links_(metrics, name_),
       queries_(metrics.counter("longshore_attention_queries_total", "Attention queries answered", {{"node", name_}})),
       probes_(metrics.counter("longshore_attention_probes_total",

@@ -6,10 +6,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "runtime/attention/attend.h"
+#include "runtime/attention/unit_selection.h"
 #include "runtime/base/ids.h"
 #include "runtime/base/metrics.h"
 #include "runtime/base/thread_pool.h"
@@ -97,7 +99,10 @@ class AttentionNode final : public transport::Receiver {
   std::optional<Error> find_leaves(transport::PeerId peer, const wire::AttentionQuery& query, std::size_t item);
   void attend(const wire::AttentionQuery& query, std::vector<std::optional<Error>>& errors);
   void score(const wire::AttentionQuery& query, std::size_t item, std::size_t head);
-  Result<void> attend_unit(const wire::AttentionQuery& query, std::size_t unit, attention::AttendScratch& scratch);
+  Result<void> choose(const wire::AttentionQuery& query, std::size_t item, std::size_t head,
+                      attention::UnitSelection& selection);
+  Result<void> attend_unit(const wire::AttentionQuery& query, std::size_t unit, unsigned worker);
+  void count_read(const wire::QueryItem& item, std::span<const Answer> answers);
   const std::byte* first_block(std::size_t unit) const;
   transport::Message reply(const wire::AttentionQuery& query, const std::vector<std::optional<Error>>& errors);
   void send(transport::PeerId peer, transport::Message message);
@@ -114,7 +119,8 @@ class AttentionNode final : public transport::Receiver {
   HeldSequences held_;
   std::map<transport::PeerId, wire::Hello> peers_;  // that have said hello and agree
   std::list<Pull> pulls_;
-  std::vector<attention::AttendScratch> scratch_;  // [threads]
+  std::vector<attention::AttendScratch> scratch_;        // [threads]
+  std::vector<attention::UnitSelection> selections_;      // [threads]
   std::vector<std::vector<Answer>> answers_;       // [items][heads]
   std::vector<Unit> units_;                        // of the query in hand
   std::vector<std::optional<Error>> unit_errors_;

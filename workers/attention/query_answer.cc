@@ -70,7 +70,9 @@ std::optional<Error> AttentionNode::check(const wire::AttentionQuery& query) {
       if (head >= model_.kv_heads)
         return make_error(ErrorCode::kInvalidArgument, "a query names KV head ", head, "; the model has ",
                           model_.kv_heads);
-  const auto scores = [](const wire::QueryItem& item) { return item.kind == QueryKind::kScore; };
+  const auto scores = [](const wire::QueryItem& item) {
+    return item.kind == QueryKind::kScore || item.kind == QueryKind::kChoose;
+  };
   if (std::any_of(query.items.begin(), query.items.end(), scores))
     if (Result<void> opened = means_.open(); !opened) return opened.error();
   return std::nullopt;
@@ -93,17 +95,9 @@ std::optional<Error> AttentionNode::find_leaves(transport::PeerId peer, const wi
       answers[h].previous = held.back();
       held.pop_back();
     }
-    if (item.kind == QueryKind::kScore) {
-      bytes_read_.add(static_cast<double>(held.size() * retrieval::mean_values(model_.head_dim) * sizeof(std::uint16_t)));
-      continue;
-    }
-    double positions = answers[h].previous ? kLeafTokens : 0;
     const std::size_t bytes = wire::chosen_bytes(item.leaf_end);
-    for (attention::HeldLeaf& leaf : held) {
-      if (item.kind == QueryKind::kAttendChosen) restrict(item.chosen.subspan(h * bytes, bytes), leaf);
-      positions += leaf.chosen.end - leaf.chosen.begin;
-    }
-    bytes_read_.add(positions / kLeafTokens * static_cast<double>(store_.layout().block_bytes()));
+    if (item.kind == QueryKind::kAttendChosen)
+      for (attention::HeldLeaf& leaf : held) restrict(item.chosen.subspan(h * bytes, bytes), leaf);
   }
   return std::nullopt;
 }
@@ -127,21 +121,37 @@ void AttentionNode::attend(const wire::AttentionQuery& query, std::vector<std::o
   unit_errors_.assign(units_.size(), std::nullopt);
   pool_.for_each(units_.size(), 1, [&](std::size_t begin, std::size_t end, unsigned worker) {
     for (std::size_t u = begin; u < end; ++u)
-      if (const Result<void> attended = attend_unit(query, u, scratch_[worker]); !attended)
+      if (const Result<void> attended = attend_unit(query, u, worker); !attended)
         unit_errors_[u] = attended.error();
   });
   for (std::size_t u = 0; u < units_.size(); ++u)
     if (unit_errors_[u]) errors[units_[u].item] = unit_errors_[u];
+  for (std::size_t i = 0; i < query.items.size(); ++i)
+    if (!errors[i]) count_read(query.items[i], answers_[i]);
 }
 
-Result<void> AttentionNode::attend_unit(const wire::AttentionQuery& query, std::size_t u,
-                                        attention::AttendScratch& scratch) {
+void AttentionNode::count_read(const wire::QueryItem& item, std::span<const Answer> answers) {
+  double positions = 0, means = 0;
+  for (const Answer& answer : answers.first(item.kv_heads.size())) {
+    if (item.kind == QueryKind::kScore || item.kind == QueryKind::kChoose) means += static_cast<double>(answer.held.size());
+    if (item.kind == QueryKind::kScore) continue;
+    if (answer.previous) positions += kLeafTokens;
+    for (const attention::HeldLeaf& leaf : answer.held) positions += leaf.chosen.end - leaf.chosen.begin;
+  }
+  bytes_read_.add(positions / kLeafTokens * static_cast<double>(store_.layout().block_bytes()) +
+                  means * static_cast<double>(retrieval::mean_values(model_.head_dim) * sizeof(std::uint16_t)));
+}
+
+Result<void> AttentionNode::attend_unit(const wire::AttentionQuery& query, std::size_t u, unsigned worker) {
   const Unit& unit = units_[u];
   const wire::QueryItem& item = query.items[unit.item];
   if (item.kind == QueryKind::kScore) {
     score(query, unit.item, unit.head);
     return {};
   }
+  if (item.kind == QueryKind::kChoose)
+    if (Result<void> chosen = choose(query, unit.item, unit.head, selections_[worker]); !chosen) return chosen;
+  attention::AttendScratch& scratch = scratch_[worker];
   Answer& answer = answers_[unit.item][unit.head];
   const attention::AttendShape shape{store_.layout(), model_.group, {}, model_.softcap};
   const std::size_t head_width = std::size_t{model_.group} * model_.head_dim;
@@ -160,6 +170,18 @@ void AttentionNode::score(const wire::AttentionQuery& query, std::size_t item, s
   answer.logits.resize(std::size_t{model_.group} * retrieval::kUnitsOfLeaf * answer.held.size());
   const float* q = query.items[item].q.data() + head * model_.group * model_.head_dim;
   means_.kernels().score(answer.means.data(), answer.means.size(), model_.head_dim, q, model_.group, answer.logits.data());
+}
+
+Result<void> AttentionNode::choose(const wire::AttentionQuery& query, std::size_t item, std::size_t head,
+                                   attention::UnitSelection& selection) {
+  Answer& answer = answers_[item][head];
+  const wire::QueryItem& asked = query.items[item];
+  selection.reset(std::max(2u, leaf_of(asked.position)) - 1, model_.group);
+  const float* q = asked.q.data() + head * model_.group * model_.head_dim;
+  if (Result<void> scored = selection.score(means_, model_.head_dim, q, answer.held); !scored) return scored;
+  if (Result<void> chosen = selection.choose(means_.kernels(), asked.units); !chosen) return chosen;
+  for (attention::HeldLeaf& leaf : answer.held) leaf.chosen = selection.chosen(leaf.leaf);
+  return {};
 }
 
 // Of the piece that a thread probably takes next.

@@ -49,11 +49,11 @@ void AttentionStep::begin(StepId step, std::vector<AttendedGroup> groups) {
     return g.remote_end > 1 || (g.sequence->start.asks_every_holder && !g.sequence->plan->nodes().empty());
   });
   CHECK(!has_remote_ || holders_ != nullptr) << "leaves are elsewhere and nobody can be asked";
-  has_selecting_ = std::any_of(groups_.begin(), groups_.end(), [this](const AttendedGroup& g) { return selects(g); });
-  if (has_selecting_)
+  has_choice_ = std::any_of(groups_.begin(), groups_.end(), [this](const AttendedGroup& g) { return chooses_here(g); });
+  if (has_choice_)
     if (const Result<void> opened = means_.open(); !opened)
       for (AttendedGroup& group : groups_)
-        if (selects(group)) group.error = opened.error();
+        if (chooses_here(group)) group.error = opened.error();
 
   // Where there are fewer groups and heads than would keep the threads busy, long runs of leaves are cut.
   std::uint32_t leaves_longest = 0;
@@ -79,6 +79,13 @@ bool AttentionStep::selects(const AttendedGroup& group) const {
   return leaves * retrieval::kUnitsOfLeaf > group.sequence->start.heads.selection.units();
 }
 
+// One holder for each head, and it has every leaf between.
+bool AttentionStep::is_chosen_by_holders(const AttendedGroup& group) const {
+  const auto& holders = group.sequence->plan->holders;
+  return group.remote_end + 1 >= leaf_of(group.rows.position) &&
+         std::all_of(holders.begin(), holders.end(), [](const auto& pattern) { return pattern.size() == 1; });
+}
+
 void AttentionStep::send_queries(std::uint32_t layer, model::Activations& a) {
   for (auto& nodes : others_) nodes.clear();
   replies_.clear();
@@ -93,7 +100,7 @@ void AttentionStep::ask(std::uint32_t layer, Round round, model::Activations& a)
   std::map<NodeId, std::vector<Item>> items;
   for (std::uint32_t g = 0; g < groups_.size(); ++g) {
     const AttendedGroup& group = groups_[g];
-    if (group.error || (round == Round::kChosen && !selects(group))) continue;
+    if (group.error || (round == Round::kChosen && !chooses_here(group))) continue;
     const SequenceState& sequence = *group.sequence;
     for (std::uint32_t head = 0; head < config_.kv_heads; ++head) {
       if (!sequence.rule(config_, layer, head).sees_all()) continue;
@@ -118,11 +125,13 @@ void AttentionStep::ask(std::uint32_t layer, Round round, model::Activations& a)
                                        config_.group(), config_.head_dim});
     for (const Item& item : of_node) {
       const AttendedGroup& group = groups_[item.group];
-      const wire::QueryKind kind = !selects(group)            ? wire::QueryKind::kAttend
-                                   : round == Round::kFirst ? wire::QueryKind::kScore
-                                                            : wire::QueryKind::kAttendChosen;
+      const wire::QueryKind kind = !selects(group)                 ? wire::QueryKind::kAttend
+                                   : is_chosen_by_holders(group)   ? wire::QueryKind::kChoose
+                                   : round == Round::kFirst        ? wire::QueryKind::kScore
+                                                                   : wire::QueryKind::kAttendChosen;
+      const SelectionRule& selection = group.sequence->start.heads.selection;
       writer.add_item({group.sequence->start.sequence, group.sequence->start.epoch, group.rows.position, group.rows.tokens,
-                       remote_end(group), item.heads, {}, kind});
+                       remote_end(group), item.heads, {}, kind, {}, selection.selects() ? selection.units() : 0});
       asked.groups.push_back(item.group);
     }
     writer.lay_out(holders_->transport().messages());
@@ -149,7 +158,7 @@ void AttentionStep::ask(std::uint32_t layer, Round round, model::Activations& a)
 void AttentionStep::attend(std::uint32_t layer, model::Activations& a) {
   append(layer, a);
   a.stages.lap(model::Stage::kAppend);
-  if (has_selecting_ && !config_.windowed(layer)) select(layer, a);
+  if (has_choice_ && !config_.windowed(layer)) select(layer, a);
   attend_here(layer, a);
   a.stages.lap(model::Stage::kAttend);
   if (has_remote(layer)) {
@@ -192,7 +201,7 @@ void AttentionStep::append(std::uint32_t layer, const model::Activations& a) {
 void AttentionStep::select(std::uint32_t layer, model::Activations& a) {
   selections_.resize(std::max(selections_.size(), groups_.size() * config_.kv_heads));
   for (std::uint32_t g = 0; g < groups_.size(); ++g)
-    if (selects(groups_[g]))
+    if (chooses_here(groups_[g]))
       for (std::uint32_t head = 0; head < config_.kv_heads; ++head)
         selections_[index(g, head)].reset(leaf_of(groups_[g].rows.position) - 1, config_.group());
   if (has_remote(layer)) {
@@ -204,7 +213,7 @@ void AttentionStep::select(std::uint32_t layer, model::Activations& a) {
     for (std::size_t i = begin; i < end; ++i) {
       const AttendedGroup& group = groups_[i / config_.kv_heads];
       const auto head = static_cast<std::uint32_t>(i % config_.kv_heads);
-      if (group.error || !selects(group) || !group.sequence->rule(config_, layer, head).sees_all()) continue;
+      if (group.error || !chooses_here(group) || !group.sequence->rule(config_, layer, head).sees_all()) continue;
       const Result<void> chosen = choose(layer, group, head, a, workers_[worker].held, selections_[i]);
       if (!chosen) head_errors_[i] = chosen.error();
     }
@@ -217,7 +226,7 @@ void AttentionStep::select(std::uint32_t layer, model::Activations& a) {
 
 Result<void> AttentionStep::choose(std::uint32_t layer, const AttendedGroup& group, std::uint32_t head,
                                    const model::Activations& a, std::vector<attention::HeldLeaf>& held,
-                                   UnitSelection& selection) {
+                                   attention::UnitSelection& selection) {
   const std::uint32_t position = group.rows.position;
   blocks_.held_leaves(*group.sequence, layer, head, position, position + 1, group.remote_end, held);
   std::erase_if(held, [&](const attention::HeldLeaf& leaf) { return leaf.leaf == 0 || leaf.leaf + 1 >= leaf_of(position); });
@@ -245,7 +254,7 @@ void AttentionStep::run_unit(std::uint32_t layer, const Unit& unit, model::Activ
   blocks_.held_leaves(*group.sequence, layer, unit.head, position, position + group.rows.tokens, group.remote_end,
                       worker.held);
   const bool is_selecting = rule.sees_all() && selects(group);
-  if (is_selecting)
+  if (is_selecting && chooses_here(group))
     for (attention::HeldLeaf& leaf : worker.held)
       if (leaf.leaf >= 1 && leaf.leaf + 1 < leaf_of(position))
         leaf.chosen = selections_[index(unit.group, unit.head)].chosen(leaf.leaf);
@@ -342,7 +351,7 @@ void AttentionStep::take_reply(std::uint32_t layer, const Asked& asked) {
       if (node.weight[0] > 0) ++remote_partials_[layer];
     }
     for (const wire::ScoredLeaves& scores : item.scores) {
-      const bool is_wanted = scores.kv_head < config_.kv_heads && selects(group);
+      const bool is_wanted = scores.kv_head < config_.kv_heads && chooses_here(group);
       const Result<void> put = is_wanted ? selections_[index(asked.groups[i], scores.kv_head)].put(scores.leaf, scores.leaves, scores.logits)
                                          : make_error(ErrorCode::kDataLoss, "the reply has scores that nobody asked for");
       if (!put) fail(i, ErrorCode::kDataLoss, put.error().message);

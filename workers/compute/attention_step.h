@@ -7,13 +7,13 @@
 #include <vector>
 
 #include "runtime/attention/attend.h"
+#include "runtime/attention/unit_selection.h"
 #include "runtime/model/activations.h"
 #include "runtime/model/model_config.h"
 #include "runtime/base/thread_pool.h"
 #include "workers/compute/holders.h"
 #include "workers/compute/sequence_blocks.h"
 #include "workers/compute/step_rows.h"
-#include "workers/compute/unit_selection.h"
 
 namespace longshore::compute {
 
@@ -67,13 +67,16 @@ class AttentionStep {
 
   // Whether the group's one row reads less than it may see, in heads that see all.
   bool selects(const AttendedGroup& group) const;
+  // Whether the holders choose for themselves, each for its heads: none of them has to know of another.
+  bool is_chosen_by_holders(const AttendedGroup& group) const;
+  bool chooses_here(const AttendedGroup& group) const { return selects(group) && !is_chosen_by_holders(group); }
   // For whom a round of queries is: all, or those that have chosen since.
   enum class Round { kFirst, kChosen };
   void ask(std::uint32_t layer, Round round, model::Activations& a);
   void append(std::uint32_t layer, const model::Activations& a);
   void select(std::uint32_t layer, model::Activations& a);
   Result<void> choose(std::uint32_t layer, const AttendedGroup& group, std::uint32_t head, const model::Activations& a,
-                      std::vector<attention::HeldLeaf>& held, UnitSelection& selection);
+                      std::vector<attention::HeldLeaf>& held, attention::UnitSelection& selection);
   void attend_here(std::uint32_t layer, model::Activations& a);
   void run_unit(std::uint32_t layer, const Unit& unit, model::Activations& a, Worker& worker);
   void receive(std::uint32_t layer);
@@ -101,7 +104,7 @@ class AttentionStep {
   Duration reply_deadline_;
 
   StepId step_;
-  bool has_remote_ = false, has_selecting_ = false;
+  bool has_remote_ = false, has_choice_ = false;
   std::vector<AttendedGroup> groups_;
   std::vector<std::optional<Error>> unit_errors_, head_errors_;
   std::vector<Unit> units_;
@@ -110,7 +113,7 @@ class AttentionStep {
   std::vector<attention::RowPartials> partials_;          // [groups, Hkv]
   std::vector<attention::NodeList> parts_nodes_;          // [groups, Hkv, parts - 1]
   std::vector<std::vector<attention::TreeNode>> others_;  // [groups, Hkv]
-  std::vector<UnitSelection> selections_;                 // [groups, Hkv], where a row selects
+  std::vector<attention::UnitSelection> selections_;                 // [groups, Hkv], where a row selects
   std::vector<Asked> asked_;
   std::vector<transport::Message> replies_;               // what others_ points into
   std::vector<std::uint64_t> remote_partials_;            // [L]

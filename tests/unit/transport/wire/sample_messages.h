@@ -128,8 +128,9 @@ inline transport::Message query(transport::MessagePool& pool) {
   writer.add_item({SequenceId{43}, SequenceEpoch{0}, 1023, 1, 6, one, {}});
   writer.add_item({SequenceId{44}, SequenceEpoch{1}, 900, 1, 6, one, {}, QueryKind::kScore});
   writer.add_item({SequenceId{45}, SequenceEpoch{3}, 1000, 1, 7, both, {}, QueryKind::kAttendChosen});
+  writer.add_item({SequenceId{46}, SequenceEpoch{3}, 1000, 1, 7, one, {}, QueryKind::kChoose, {}, 9});
   writer.lay_out(pool);
-  for (std::size_t item = 0; item < 4; ++item)
+  for (std::size_t item = 0; item < 5; ++item)
     for (std::size_t i = 0; i < writer.q(item).size(); ++i)
       writer.q(item)[i] = static_cast<float>(item * 1000 + i) * 0.5f;
   for (std::size_t i = 0; i < writer.chosen(3).size(); ++i) writer.chosen(3)[i] = static_cast<std::byte>(17 * i + 1);

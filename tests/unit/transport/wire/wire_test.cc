@@ -100,7 +100,7 @@ TEST_F(WireTest, QueryComesBackInPlace) {
   EXPECT_EQ(query->layer, 4u);
   EXPECT_EQ(query->group, 2u);
   EXPECT_EQ(query->head_dim, 16u);
-  ASSERT_EQ(query->items.size(), 4u);
+  ASSERT_EQ(query->items.size(), 5u);
   const QueryItem& item = query->items[0];
   EXPECT_EQ(item.sequence, SequenceId{42});
   EXPECT_EQ(item.position, 640u);
@@ -119,6 +119,8 @@ TEST_F(WireTest, QueryComesBackInPlace) {
   ASSERT_EQ(query->items[3].chosen.size(), 2u * 2);  // 14 units
   EXPECT_EQ(query->items[3].chosen[3], std::byte{52});
   EXPECT_EQ(query->items[3].q[1], 1500.5f);
+  EXPECT_EQ(query->items[4].kind, QueryKind::kChoose);
+  EXPECT_EQ(query->items[4].units, 9u);
   for (const QueryItem& each : query->items) {
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(each.q.data()) % 64, 0u);
     EXPECT_GE(reinterpret_cast<const std::byte*>(each.q.data()), message.bytes().data());

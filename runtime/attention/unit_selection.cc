@@ -1,10 +1,10 @@
-#include "workers/compute/unit_selection.h"
+#include "runtime/attention/unit_selection.h"
 
 #include <algorithm>
 
 #include "runtime/base/check.h"
 
-namespace longshore::compute {
+namespace longshore::attention {
 
 using retrieval::kUnitsOfLeaf;
 using retrieval::kUnitTokens;
@@ -15,7 +15,7 @@ void UnitSelection::reset(std::uint32_t leaf_end, std::uint32_t group) {
   const std::size_t leaves = leaf_end - 1;
   logits_.resize(group * leaves * kUnitsOfLeaf);
   told_.assign(leaves, false);
-  chosen_.assign(leaves, attention::KeyRange{0, 0});
+  chosen_.assign(leaves, KeyRange{0, 0});
 }
 
 Result<void> UnitSelection::put(std::uint32_t leaf, std::uint32_t leaves, std::span<const float> logits) {
@@ -33,7 +33,7 @@ Result<void> UnitSelection::put(std::uint32_t leaf, std::uint32_t leaves, std::s
 }
 
 Result<void> UnitSelection::score(retrieval::MeanIndex& index, std::uint32_t d, const float* q,
-                                  std::span<const attention::HeldLeaf> held) {
+                                  std::span<const HeldLeaf> held) {
   for (std::size_t begin = 0; begin < held.size();) {
     std::size_t end = begin;
     means_.clear();
@@ -53,7 +53,7 @@ Result<void> UnitSelection::choose(const retrieval::MeanKernels& kernels, std::u
     return make_error(ErrorCode::kDataLoss, "nobody has leaf ", missing - told_.begin() + 1, "; recompute from the tokens");
   const auto all = static_cast<std::uint32_t>(told_.size() * kUnitsOfLeaf);
   for (const std::uint32_t unit : choice_.choose(kernels, logits_.data(), group_, all, units)) {
-    attention::KeyRange& range = chosen_[unit / kUnitsOfLeaf];
+    KeyRange& range = chosen_[unit / kUnitsOfLeaf];
     const std::uint32_t begin = unit % kUnitsOfLeaf * kUnitTokens;
     if (range.begin == range.end) range.begin = begin;
     range.end = begin + kUnitTokens;
@@ -70,4 +70,4 @@ void UnitSelection::write(std::uint32_t leaf_end, std::span<std::byte> bits) con
     }
 }
 
-}  // namespace longshore::compute
+}  // namespace longshore::attention

@@ -1,15 +1,12 @@
-#include "workers/compute/unit_selection.h"
+#include "runtime/attention/unit_selection.h"
 
 #include <gtest/gtest.h>
 
 #include <vector>
 
-#include "transport/wire/attention_messages.h"
 
-namespace longshore::compute {
+namespace longshore::attention {
 namespace {
-
-using attention::KeyRange;
 
 const retrieval::MeanKernels& kKernels = retrieval::mean_kernels(kernels::Isa::kPortable);
 
@@ -37,10 +34,10 @@ TEST(UnitSelectionTest, PutsTogetherWhatComesInAnyOrder) {
     EXPECT_EQ(chosen(selection, 6), (std::vector<std::pair<std::uint32_t, std::uint32_t>>{
                                         {0, 64}, {0, 0}, {0, 128}, {64, 128}, {0, 0}}));
   }
-  std::vector<std::byte> bits(wire::chosen_bytes(5), std::byte{0xff});
+  std::vector<std::byte> bits(2, std::byte{0xff});
   selection.write(5, bits);  // units 2, 6, 7 and 9, of leaves 0 to 4
   EXPECT_EQ(bits, (std::vector<std::byte>{std::byte{0b11000100}, std::byte{0b00000010}}));
-  bits.assign(wire::chosen_bytes(9), std::byte{0xff});
+  bits.assign(3, std::byte{0xff});
   selection.write(9, bits);  // nothing is chosen beyond leaf 5
   EXPECT_EQ(bits, (std::vector<std::byte>{std::byte{0b11000100}, std::byte{0b00000010}, std::byte{0}}));
 }
@@ -56,4 +53,4 @@ TEST(UnitSelectionTest, RefusesWhatIsMissingDoubledOrForeign) {
 }
 
 }  // namespace
-}  // namespace longshore::compute
+}  // namespace longshore::attention
