@@ -1,0 +1,26 @@
+#include "cli/eval/positions_read.h"
+
+namespace longshore::cli::eval {
+namespace {
+
+double seen(const HeadRule& rule, std::uint32_t begin, std::uint32_t end) {
+  double sum = 0;
+  for (std::uint64_t row = begin; row < end; ++row) {
+    const std::uint64_t first = rule.window_begin(row);
+    sum += static_cast<double>(row + 1 - first + (first > 0 ? rule.sinks : 0));
+  }
+  return sum;
+}
+
+}  // namespace
+
+PositionsRead positions_read(const model::ModelConfig& config, const HeadPlan& heads, std::uint32_t begin, std::uint32_t end) {
+  PositionsRead sum;
+  const HeadPlan all;
+  for (std::uint32_t layer = 0; layer < config.layers; ++layer)
+    for (std::uint32_t head = 0; head < config.kv_heads; ++head)
+      sum.add({seen(config.head_rule(heads, layer, head), begin, end), seen(config.head_rule(all, layer, head), begin, end)});
+  return sum;
+}
+
+}  // namespace longshore::cli::eval
