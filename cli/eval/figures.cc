@@ -61,8 +61,10 @@ std::vector<TaskFigures> figures_of(const SampleResults& results, const std::vec
         figures.positions.add(result.presets[preset].positions);
       }
     if (samples.empty()) continue;
-    if (has_answers(task)) figures.paired = paired_figures(samples, preset);
-    else figures.text = text_figures(samples, preset);
+    if (has_answers(task))
+      figures.paired = paired_figures(samples, preset);
+    else
+      figures.text = text_figures(samples, preset);
     all.push_back(std::move(figures));
   }
   return all;

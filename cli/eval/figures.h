@@ -15,8 +15,8 @@ namespace longshore::cli::eval {
 // Teacher-forced rows of a preset beside the dense run's.
 struct TextFigures {
   std::uint64_t rows = 0;
-  Mean kl;    // nats
-  Mean top1;  // share of rows, [0, 1]
+  Mean kl;                                      // nats
+  Mean top1;                                    // share of rows, [0, 1]
   double dense_perplexity = 0, perplexity = 0;  // exp of the mean negative log-likelihood over all rows, natural logarithm
 };
 
@@ -30,7 +30,7 @@ struct PairedFigures {
   std::uint32_t gained = 0;  // c: the reverse
   double p = 1;              // McNemar's
   Share dense, preset;
-  double dense_score = 0, score = 0;       // mean of the samples' scores
+  double dense_score = 0, score = 0;        // mean of the samples' scores
   std::array<Cell, kDepths> by_depth = {};  // at 0, 10 .. 100 %
 };
 

@@ -34,8 +34,8 @@ class Filling {
 
 }  // namespace
 
-Result<Prompt> fill(const Haystack& haystack, const PromptEncoder& encoder, std::uint32_t context, std::uint32_t generate_max,
-                    double depth) {
+Result<Prompt> fill(const Haystack& haystack, const PromptEncoder& encoder, std::uint32_t context,
+                    std::uint32_t generate_max, double depth) {
   Filling filling(haystack, encoder, depth);
   Result<std::vector<TokenId>> best = filling.encode(1);
   if (!best) return best.error();

@@ -25,7 +25,7 @@ struct Haystack {
 // The prompt with the most straws such that it takes at most context - generate_max tokens, the needle behind the share
 // `depth` in [0, 1] of them. Longer haystacks are tried by doubling and then bisection, with the served tokenizer, because
 // only that knows how long a text is. Errors: kInvalidArgument where not even one straw fits; those of the tokenizer.
-Result<Prompt> fill(const Haystack& haystack, const PromptEncoder& encoder, std::uint32_t context, std::uint32_t generate_max,
-                    double depth);
+Result<Prompt> fill(const Haystack& haystack, const PromptEncoder& encoder, std::uint32_t context,
+                    std::uint32_t generate_max, double depth);
 
 }  // namespace longshore::cli::eval

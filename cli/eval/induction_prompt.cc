@@ -27,8 +27,8 @@ Result<Prompt> induction_prompt(std::uint64_t seed, std::uint32_t index, std::ui
                       " ordinary tokens; the model has ", ordinary.size());
   const std::uint32_t fixed = (begin ? 1 : 0) + kNamed + 1 + kInductionTokens;
   if (context <= fixed)
-    return make_error(ErrorCode::kInvalidArgument, "--context ", context, " is too short for --task induction: it takes more than ",
-                      fixed, " tokens");
+    return make_error(ErrorCode::kInvalidArgument, "--context ", context,
+                      " is too short for --task induction: it takes more than ", fixed, " tokens");
   Random random(seed, random_stream(Task::kInduction, index));
   std::vector<TokenId> tokens(ordinary.begin(), ordinary.end());
   for (std::uint32_t i = 0; i < kNamed; ++i) std::swap(tokens[i], tokens[i + random.below(tokens.size() - i)]);

@@ -14,12 +14,14 @@ double seen(const HeadRule& rule, std::uint32_t begin, std::uint32_t end) {
 
 }  // namespace
 
-PositionsRead positions_read(const model::ModelConfig& config, const HeadPlan& heads, std::uint32_t begin, std::uint32_t end) {
+PositionsRead positions_read(const model::ModelConfig& config, const HeadPlan& heads, std::uint32_t begin,
+                             std::uint32_t end) {
   PositionsRead sum;
   const HeadPlan all;
   for (std::uint32_t layer = 0; layer < config.layers; ++layer)
     for (std::uint32_t head = 0; head < config.kv_heads; ++head)
-      sum.add({seen(config.head_rule(heads, layer, head), begin, end), seen(config.head_rule(all, layer, head), begin, end)});
+      sum.add(
+          {seen(config.head_rule(heads, layer, head), begin, end), seen(config.head_rule(all, layer, head), begin, end)});
   return sum;
 }
 

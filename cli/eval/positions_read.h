@@ -24,6 +24,7 @@ struct PositionsRead {
 
 // Of the rows [begin, end) of one sequence under a head plan. Layers in which the model itself has a window count with that
 // window on both sides. Requires: a plan that fits the model.
-PositionsRead positions_read(const model::ModelConfig& config, const HeadPlan& heads, std::uint32_t begin, std::uint32_t end);
+PositionsRead positions_read(const model::ModelConfig& config, const HeadPlan& heads, std::uint32_t begin,
+                             std::uint32_t end);
 
 }  // namespace longshore::cli::eval

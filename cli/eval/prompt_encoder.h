@@ -11,8 +11,8 @@
 
 namespace longshore::cli::eval {
 
-// Turns a question into tokens with the served tokenizer: through the model's chat template where it has one, as the words of a
-// user, and then the first words of the answer, so that what the model adds is the answer itself. Thread: immutable.
+// Turns a question into tokens with the served tokenizer: through the model's chat template where it has one, as the words
+// of a user, and then the first words of the answer, so that what the model adds is the answer itself. Thread: immutable.
 class PromptEncoder {
  public:
   // `chat_template`: empty for the file's own, "none" for plain text, else the name of a family. A model without a template

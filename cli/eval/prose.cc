@@ -12,26 +12,31 @@ namespace {
 using Words = std::span<const std::string_view>;
 
 constexpr std::string_view kNames[] = {"Marta",  "Osric", "Linnea", "Tobias", "Wendel", "Ingrid", "Casper", "Nell",
-                      "Bertil", "Agnes", "Rupert", "Sanna",  "Emeric", "Viola",  "Jonas",  "Hilde"};
-constexpr std::string_view kTrades[] = {"miller",  "ferryman", "weaver",   "beekeeper", "clockmaker", "baker",  "carpenter", "shepherd",
-                       "teacher", "potter",   "gardener", "printer",   "fisherman",  "cooper", "glazier",   "postman"};
-constexpr std::string_view kTowns[] = {"Eldham", "Norwick", "Sandvik", "Harrow Bridge", "Millbrook", "Oster Bay", "Linden", "Greyford",
-                      "Stonewell", "Upper Fen", "Kestrel Hill", "Westmere"};
+                                       "Bertil", "Agnes", "Rupert", "Sanna",  "Emeric", "Viola",  "Jonas",  "Hilde"};
+constexpr std::string_view kTrades[] = {"miller",    "ferryman", "weaver",  "beekeeper", "clockmaker", "baker",
+                                        "carpenter", "shepherd", "teacher", "potter",    "gardener",   "printer",
+                                        "fisherman", "cooper",   "glazier", "postman"};
+constexpr std::string_view kTowns[] = {"Eldham", "Norwick",  "Sandvik",   "Harrow Bridge", "Millbrook",    "Oster Bay",
+                                       "Linden", "Greyford", "Stonewell", "Upper Fen",     "Kestrel Hill", "Westmere"};
 constexpr std::string_view kAnimals[] = {"dog", "cat", "horse", "goat", "goose", "donkey", "raven", "cow"};
-constexpr std::string_view kPets[] = {"Biscuit", "Thunder", "Pepper", "Clover", "Admiral", "Button", "Juniper", "Shadow", "Duchess",
-                     "Pickle",  "Copper",  "Willow"};
-constexpr std::string_view kThings[] = {"a basket of apples", "the old bell",     "a letter with a red seal", "two sacks of flour",
-                       "a broken lantern",   "the blue cart",    "a map of the river",       "a jar of honey",
-                       "the church key",     "a wooden ladder",  "a bundle of wool",         "the long rope",
-                       "a silver spoon",     "a box of candles", "the narrow boat",          "a cup without a handle"};
-constexpr std::string_view kDeeds[] = {"carried", "mended", "lost", "found", "sold", "bought", "painted", "borrowed", "hid", "brought back"};
-constexpr std::string_view kTimes[] = {"in the morning",      "before the rain came",   "on market day",    "after the harvest",
-                      "when the river froze", "at the end of the summer", "late in the evening", "as every year"};
-constexpr std::string_view kPlaces[] = {"by the well", "behind the mill", "at the crossing", "under the old oak", "near the harbour",
-                       "in the square", "on the hill", "beside the road"};
-constexpr std::string_view kReasons[] = {"because nobody else would do it", "although it was raining", "and nobody was surprised",
-                        "which pleased the whole village", "as had been agreed", "and it took the whole day",
-                        "for a very small price", "without saying a word"};
+constexpr std::string_view kPets[] = {"Biscuit", "Thunder", "Pepper",  "Clover", "Admiral", "Button",
+                                      "Juniper", "Shadow",  "Duchess", "Pickle", "Copper",  "Willow"};
+constexpr std::string_view kThings[] = {
+    "a basket of apples", "the old bell",     "a letter with a red seal", "two sacks of flour",
+    "a broken lantern",   "the blue cart",    "a map of the river",       "a jar of honey",
+    "the church key",     "a wooden ladder",  "a bundle of wool",         "the long rope",
+    "a silver spoon",     "a box of candles", "the narrow boat",          "a cup without a handle"};
+constexpr std::string_view kDeeds[] = {"carried", "mended",  "lost",     "found", "sold",
+                                       "bought",  "painted", "borrowed", "hid",   "brought back"};
+constexpr std::string_view kTimes[] = {"in the morning",      "before the rain came", "on market day",
+                                       "after the harvest",   "when the river froze", "at the end of the summer",
+                                       "late in the evening", "as every year"};
+constexpr std::string_view kPlaces[] = {"by the well",      "behind the mill", "at the crossing", "under the old oak",
+                                        "near the harbour", "in the square",   "on the hill",     "beside the road"};
+constexpr std::string_view kReasons[] = {
+    "because nobody else would do it", "although it was raining", "and nobody was surprised",
+    "which pleased the whole village", "as had been agreed",      "and it took the whole day",
+    "for a very small price",          "without saying a word"};
 
 std::string pick(Words words, Random& random) { return std::string(words[random.below(words.size())]); }
 
@@ -70,7 +75,8 @@ Prose::Prose(std::uint64_t seed, std::uint64_t stream) : random_(seed, stream) {
 }
 
 std::string Prose::sentence() {
-  // {0} to {4}: a person's name, trade, town, animal and its name; {5} another's name; then a deed, a thing, a time, a place.
+  // {0} to {4}: a person's name, trade, town, animal and its name; {5} another's name; then a deed, a thing, a time, a
+  // place.
   static constexpr std::string_view kForms[] = {
       "{0}, the {1} of {2}, {6} {7} {8}.",
       "The {3} of {0} is called {4}.",
@@ -89,7 +95,8 @@ std::string Prose::sentence() {
   const std::string_view form = kForms[random_.below(std::size(kForms))];
   // One after the other: the order in which arguments of a call are evaluated is not fixed.
   std::vector<std::string> words = {person.name, person.trade, person.town, person.animal, person.pet, other.name};
-  for (const Words list : {Words(kDeeds), Words(kThings), Words(kTimes), Words(kPlaces)}) words.push_back(pick(list, random_));
+  for (const Words list : {Words(kDeeds), Words(kThings), Words(kTimes), Words(kPlaces)})
+    words.push_back(pick(list, random_));
   std::string text = fill(form, words);
   if (text.ends_with(", ")) {
     text += pick(kReasons, random_);

@@ -39,7 +39,8 @@ Haystack passkey(Random& random) {
 }
 
 Haystack needle(std::uint64_t seed, std::uint64_t stream, Random& random) {
-  static constexpr std::array<std::string_view, 6> kOwners = {"lighthouse", "library", "railway", "museum", "bakery", "observatory"};
+  static constexpr std::array<std::string_view, 6> kOwners = {"lighthouse", "library", "railway",
+                                                              "museum",     "bakery",  "observatory"};
   const std::string owner(kOwners[random.below(kOwners.size())]);
   Haystack haystack;
   haystack.expected = digits(7, random);

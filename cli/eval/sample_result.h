@@ -25,7 +25,7 @@ struct RunOfRows {
 
 // What one run (dense or a preset) made of one sample.
 struct RunResult {
-  PositionsRead positions;      // in the rows that were scored or generated
+  PositionsRead positions;      // in the rows that were scored, or that the longest answer takes
   std::vector<RunOfRows> rows;  // of kText, of presets only; in the order of positions
   Grade grade;                  // of the other tasks
   std::string answer;           // its text, valid UTF-8

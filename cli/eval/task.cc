@@ -25,7 +25,8 @@ Result<std::vector<Task>> parse_tasks(const std::vector<std::string>& words) {
   for (const std::string& word : words) {
     const auto* found = std::find_if(std::begin(kAll), std::end(kAll), [&](Task task) { return to_string(task) == word; });
     if (found == std::end(kAll))
-      return make_error(ErrorCode::kInvalidArgument, "--task is '", word, "'; it may be text, passkey, needle, kv or induction");
+      return make_error(ErrorCode::kInvalidArgument, "--task is '", word,
+                        "'; it may be text, passkey, needle, kv or induction");
     if (std::find(tasks.begin(), tasks.end(), *found) != tasks.end())
       return make_error(ErrorCode::kInvalidArgument, "--task names ", word, " twice");
     tasks.push_back(*found);

@@ -31,7 +31,8 @@ TEST(Distribution, EqualRowsAreExactlyTheSame) {
 TEST(Distribution, IsWhatTheDefinitionGives) {
   // p = 1/2, 1/4, 1/4; q = 1/4, 1/2, 1/4: the logits may have any offset.
   const float half = static_cast<float>(std::log(0.5)), quarter = static_cast<float>(std::log(0.25));
-  const RowDistance distance = compare(std::vector{half + 7, quarter + 7, quarter + 7}, std::vector{quarter, half, quarter}, 1);
+  const RowDistance distance =
+      compare(std::vector{half + 7, quarter + 7, quarter + 7}, std::vector{quarter, half, quarter}, 1);
   EXPECT_NEAR(distance.kl, 0.5 * std::log(2) - 0.25 * std::log(2), 1e-6);
   EXPECT_FALSE(distance.same_top);
   EXPECT_NEAR(distance.dense_nll, std::log(4), 1e-6);

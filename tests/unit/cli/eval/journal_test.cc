@@ -15,7 +15,9 @@ const RunIdentity kIdentity = {{"model", "abc"}, {"presets", "window heads 4+256
 
 class JournalTest : public testing::Test {
  protected:
-  JournalTest() : path_(testing::TempDir() + "/journal-" + std::to_string(getpid()) + ".jsonl") { std::filesystem::remove(path_); }
+  JournalTest() : path_(testing::TempDir() + "/journal-" + std::to_string(getpid()) + ".jsonl") {
+    std::filesystem::remove(path_);
+  }
   ~JournalTest() override { std::filesystem::remove(path_); }
 
   std::unique_ptr<Journal> open(std::size_t presets = 2) { return Journal::open(path_, kIdentity, presets).value(); }
@@ -76,8 +78,9 @@ TEST_F(JournalTest, AFileOfAnotherRunIsRefusedByTheFieldThatDiffers) {
   open();
   RunIdentity other = kIdentity;
   other[1].second = "window heads 4+512";
-  EXPECT_EQ(refusal(other), "--resume: " + path_ + " is of another run: its presets is 'window heads 4+256', this run's is "
-                                                   "'window heads 4+512'; give another file, or the flags of that run");
+  EXPECT_EQ(refusal(other), "--resume: " + path_ +
+                                " is of another run: its presets is 'window heads 4+256', this run's is "
+                                "'window heads 4+512'; give another file, or the flags of that run");
   other = kIdentity;
   other.emplace_back("context", "768");
   EXPECT_NE(refusal(other).find("its context is ''"), std::string::npos);

@@ -72,10 +72,11 @@ TEST(Verdict, OneTaskIsEnoughToFail) {
 TEST(Verdict, TheLineSaysTheRule) {
   EXPECT_EQ(judge({text(0.01, 0.99)}, {}).line(),
             "safe at this budget: text: mean KL 0.01000 nats (at most 0.05), top-1 99.00 % (at least 95 %)");
-  EXPECT_EQ(judge({text(0.01, 0.99), answers(Task::kPasskey, 55, 0, 0, 45), answers(Task::kNeedle, 80, 20, 0, 0)}, {}).line(),
-            "not safe: needle: 80 % right (dense 100 %), 20 lost and 0 gained of 100: 20.0 per 100 (at most 3), McNemar p "
-            "1.91e-06 (above 0.05); held: text: mean KL 0.01000 nats (at most 0.05), top-1 99.00 % (at least 95 %); not "
-            "judged: passkey: dense reaches only 55 % on 100 samples (70 % needed)");
+  EXPECT_EQ(
+      judge({text(0.01, 0.99), answers(Task::kPasskey, 55, 0, 0, 45), answers(Task::kNeedle, 80, 20, 0, 0)}, {}).line(),
+      "not safe: needle: 80 % right (dense 100 %), 20 lost and 0 gained of 100: 20.0 per 100 (at most 3), McNemar p "
+      "1.91e-06 (above 0.05); held: text: mean KL 0.01000 nats (at most 0.05), top-1 99.00 % (at least 95 %); not "
+      "judged: passkey: dense reaches only 55 % on 100 samples (70 % needed)");
 }
 
 }  // namespace
