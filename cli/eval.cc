@@ -78,6 +78,7 @@ struct Setting {
   std::vector<eval::Task> tasks;
   std::vector<eval::EvaluatedPreset> presets;
   std::uint32_t context = 0;  // tokens of a sample
+  std::string kv_type;
   std::optional<std::string> text;
 };
 
@@ -98,7 +99,7 @@ eval::RunIdentity identity_of(const Setting& setting, const LoadedModel& model) 
   const EvalFlags& flags = setting.flags;
   return {{"model", to_hex(model.file->sha256())},
           {"numerics", std::to_string(kernels::kNumericsVersion)},
-          {"kv_type", flags.cluster.kv_type},
+          {"kv_type", setting.kv_type},
           {"presets", presets},
           {"tasks", tasks},
           {"context", std::to_string(setting.context)},
@@ -160,7 +161,7 @@ eval::EvaluationReport report_of(const Setting& setting, const LoadedModel& mode
   report.model = model.name;
   report.context = setting.context;
   report.seed = setting.flags.seed;
-  report.kv_type = setting.flags.cluster.kv_type;
+  report.kv_type = setting.kv_type;
   report.text = setting.text ? setting.flags.text : std::string("generated");
   for (std::size_t p = 0; p < setting.presets.size(); ++p) {
     eval::PresetReport preset{setting.presets[p], eval::figures_of(results, setting.tasks, p), {}};
@@ -187,7 +188,12 @@ Result<void> evaluate(const EvalFlags& flags) {
   const SystemClock clock;
   Result<std::unique_ptr<EmbeddedCluster>> cluster = EmbeddedCluster::create(*model, parsed->options, metrics, clock);
   if (!cluster) return cluster.error();
-  const Setting setting{flags, std::move(*tasks), std::move(*presets), (*cluster)->context_tokens(), std::move(*text)};
+  const Setting setting{flags,
+                        std::move(*tasks),
+                        std::move(*presets),
+                        (*cluster)->context_tokens(),
+                        std::string(to_string(parsed->options.kv_type)),
+                        std::move(*text)};
   const Result<eval::SampleResults> results = evaluate(setting, *model, *parsed, **cluster, clock);
   if (!results) return results.error();
   const eval::EvaluationReport report = report_of(setting, *model, *results);
