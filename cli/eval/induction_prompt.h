@@ -21,8 +21,9 @@ std::vector<TokenId> ordinary_tokens(const text::VocabularyData& vocabulary, con
 
 // Sample `index`: noise, KEY v1 .. v6 at a depth, noise, KEY; the answer is v1 .. v6. All drawn from `ordinary`; KEY and the
 // v differ from each other and from the noise, so that the tokens that follow are told by one place only. context tokens
-// with the answer. `begin`: BOS, where the model wants one. Source: Olsson et al. 2022, "In-context Learning and Induction
-// Heads". Errors: kInvalidArgument where context or ordinary tokens are too few.
+// with the answer. `begin`: BOS, where the model wants one.
+// Source: Olsson et al. 2022, "In-context Learning and Induction Heads".
+// Errors: kInvalidArgument where context or ordinary tokens are too few.
 Result<Prompt> induction_prompt(std::uint64_t seed, std::uint32_t index, std::uint32_t context,
                                 std::span<const TokenId> ordinary, std::optional<TokenId> begin);
 

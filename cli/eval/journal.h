@@ -17,8 +17,8 @@ namespace longshore::cli::eval {
 using RunIdentity = std::vector<std::pair<std::string, std::string>>;  // field, value; in a fixed order
 
 // The finished samples of a run, as a file of JSON lines: first the identity, then one line for each sample, written when it
-// is done. Numbers with fractions are stored as hexadecimal floats, so that what is read back has the same bits. Thread:
-// one.
+// is done. Numbers with fractions are stored as hexadecimal floats, so that what is read back has the same bits.
+// Thread: one.
 class Journal {
  public:
   static constexpr std::uint64_t kBytesMax = std::uint64_t{1} << 30;

@@ -13,10 +13,12 @@ namespace {
 constexpr const char* kHead = R"(<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>longshore eval</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222; background: #fff; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; }
+body { color: #222; background: #fff; }
 table { border-collapse: collapse; } td, th { text-align: left; padding: .2em .8em .2em 0; vertical-align: top; }
 svg { width: 100%; font: 12px system-ui, sans-serif; } .grid { stroke: #ddd; }
-.safe { border-left: .4em solid #0072b2; padding-left: .6em; } .not-safe { border-left: .4em solid #d55e00; padding-left: .6em; }
+.safe { border-left: .4em solid #0072b2; padding-left: .6em; }
+.not-safe { border-left: .4em solid #d55e00; padding-left: .6em; }
 .not-judged { border-left: .4em solid #999; padding-left: .6em; }
 </style></head><body>
 <h1>longshore eval</h1>

@@ -7,8 +7,8 @@
 
 namespace longshore::cli::eval {
 
-// The report as one HTML page without anything from outside: verdicts, KL and accuracy over the share of positions read for all
-// presets, right answers by depth, and all figures.
+// The report as one HTML page without anything from outside: verdicts, KL and accuracy over the share of positions read
+// for all presets, right answers by depth, and all figures.
 std::string to_page(const EvaluationReport& report);
 
 // Errors: kNotFound where the file cannot be written.

@@ -27,8 +27,8 @@ class SampleSource {
  public:
   static constexpr std::uint32_t kContextMin = 64;
 
-  // Only what `tasks` need is made. `tokenizer` outlives it. Errors: kInvalidArgument for a context below kContextMin or a text
-  // that is shorter than one window, and those of PromptEncoder::create.
+  // Only what `tasks` need is made. `tokenizer` outlives it. Errors: kInvalidArgument for a context below kContextMin or a
+  // text that is shorter than one window, and those of PromptEncoder::create.
   static Result<SampleSource> create(const text::Tokenizer& tokenizer, SampleOptions options,
                                      const std::vector<Task>& tasks);
 

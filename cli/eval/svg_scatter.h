@@ -11,8 +11,8 @@ struct ScatterPoint {
   std::string label;   // beside the point
 };
 
-// Points over the shares [0, 1] of positions read, as inline SVG. The vertical axis begins at 0 and ends at `y_max`, or at the
-// largest point where that is 0; points that are no finite numbers stand at its end.
+// Points over the shares [0, 1] of positions read, as inline SVG. The vertical axis begins at 0 and ends at `y_max`, or at
+// the largest point where that is 0; points that are no finite numbers stand at its end.
 struct Scatter {
   std::string y_name;
   double y_max = 0;

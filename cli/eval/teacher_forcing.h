@@ -13,9 +13,9 @@
 
 namespace longshore::cli::eval {
 
-// Runs a window of text through the dense model and through presets, side by side, and compares what each says about the next
-// token in every row of the second half; the first half is the prompt. The logits of one chunk of two runs are in memory at a
-// time. What comes out does not depend on the size of the chunks. Thread: one, which owns the node.
+// Runs a window of text through the dense model and through presets, side by side, and compares what each says about the
+// next token in every row of the second half; the first half is the prompt. The logits of one chunk of two runs are in
+// memory at a time. What comes out does not depend on the size of the chunks. Thread: one, which owns the node.
 class TeacherForcing {
  public:
   // `chunk_tokens`: of one step, at most the node's rows_max. All references outlive it.

@@ -19,7 +19,7 @@ TaskVerdict judge_paired(Task task, const PairedFigures& figures, const VerdictR
   if (figures.samples < rule.samples_min)
     return {task, Outcome::kNotJudged, format_text("only %u samples (%u needed)", figures.samples, rule.samples_min)};
   const double n = figures.samples;
-  if (figures.dense_right < rule.dense_min * n)
+  if (figures.dense.value < rule.dense_min)
     return {task, Outcome::kNotJudged,
             format_text("dense reaches only %.0f %% on %u samples (%g %% needed)", 100 * figures.dense.value,
                         figures.samples, 100 * rule.dense_min)};

@@ -90,7 +90,8 @@ class EvalTest(unittest.TestCase):
         code, whole, stderr = evaluate(*flags, "--json", self.folder / "whole.json")
         self.assertEqual(code, 0, stderr)
         journal = self.folder / "journal.jsonl"
-        process = subprocess.Popen(command(*flags, "--resume", journal), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command(*flags, "--resume", journal), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)
         end = time.monotonic() + HANG_SECONDS
         while (not journal.exists() or journal.read_text().count("\n") < 3) and time.monotonic() < end:
             time.sleep(0.01)
