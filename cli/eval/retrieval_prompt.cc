@@ -33,8 +33,8 @@ Haystack passkey(Random& random) {
   haystack.needle = "The pass key is ";
   haystack.needle += haystack.expected;
   haystack.needle += ". Keep this number in mind.";
-  haystack.after = "\n\nWhat is the pass key?";
-  haystack.answer_begin = "The pass key is";
+  haystack.after = "\n\nWhich number is the pass key?";
+  haystack.answer_begin = "The pass key in the text is the number";
   return haystack;
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
-#include <utility>
 
 #include "cli/eval/format_text.h"
 
@@ -25,26 +24,36 @@ std::string text_at(double x, double y, const char* anchor, const std::string& t
   return svg;
 }
 
-// The names of points: on the side of the middle, and below one another where they would overlap.
+// The names of points: on the side of the middle, one above or below another where they would overlap, and once where
+// several points of a name lie together.
 class Labels {
  public:
   std::string place(double x, double y, const std::string& text) {
-    constexpr double kLine = 13, kNear = 150;
-    const bool is_left = x < at_x(0.5);
-    double line = y + 4;
-    for (bool is_free = false; !is_free;) {
-      is_free = std::none_of(placed_.begin(), placed_.end(), [&](const auto& other) {
-        return other.first - kNear < x && x < other.first + kNear && other.second - kLine < line &&
-               line < other.second + kLine;
-      });
-      if (!is_free) line += kLine;
+    const double line = y < at_y(0.5) ? kLine : -kLine;
+    double at = y + 4;
+    for (const Placed* other = near(x, at); other != nullptr; other = near(x, at)) {
+      if (other->text == text) return "";
+      at += line;
     }
-    placed_.emplace_back(x, line);
-    return text_at(is_left ? x + 9 : x - 9, line, is_left ? "start" : "end", text);
+    placed_.push_back({x, at, text});
+    const bool is_left = x < at_x(0.5);
+    return text_at(is_left ? x + 9 : x - 9, at, is_left ? "start" : "end", text);
   }
 
  private:
-  std::vector<std::pair<double, double>> placed_;
+  struct Placed {
+    double x, y;
+    std::string text;
+  };
+  static constexpr double kLine = 13, kNear = 150;  // pixels: the height of a name, and the width of most
+
+  const Placed* near(double x, double y) const {
+    for (const Placed& other : placed_)
+      if (std::abs(other.x - x) < kNear && std::abs(other.y - y) < kLine) return &other;
+    return nullptr;
+  }
+
+  std::vector<Placed> placed_;
 };
 
 std::string axes(const Scatter& scatter, double y_max) {

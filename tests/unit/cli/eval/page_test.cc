@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <boost/property_tree/xml_parser.hpp>
+#include <cmath>
 #include <filesystem>
+#include <map>
 #include <sstream>
 
 #include "cli/eval/svg_heat_map.h"
@@ -64,6 +66,19 @@ TEST(SvgScatter, PointsLieWithinThePicture) {
     }
     EXPECT_EQ(circles, 3u) << "two points and one in the legend";
   }
+}
+
+TEST(SvgScatter, NamesOfPointsThatLieTogetherStandApartAndOnce) {
+  const Scatter scatter{
+      "right", 1, {{1, 1, "a", "x"}, {1, 1, "b", "x"}, {1, 1, "a", "y"}, {0.9, 1, "a", "z"}, {0, 0, "a", "x"}}};
+  const auto svg = parse(to_svg(scatter)).get_child("svg");
+  std::multimap<std::string, double> lines;
+  for (const auto& [name, node] : svg)
+    if (name == "text") lines.emplace(node.data(), node.get<double>("<xmlattr>.y", 0));
+  EXPECT_EQ(lines.count("x"), 2u);
+  ASSERT_EQ(lines.count("y"), 1u);
+  ASSERT_EQ(lines.count("z"), 1u);
+  EXPECT_GE(std::abs(lines.find("y")->second - lines.find("z")->second), 13);
 }
 
 TEST(SvgHeatMap, LeavesOutWhatWasNotMeasured) {
