@@ -124,7 +124,7 @@ std::string figures_table(const EvaluationReport& report) {
 std::string to_page(const EvaluationReport& report) {
   std::string html = kHead;
   html += "<p>";
-  html += escape(report.title());
+  html += escape(title_of(report));
   html += "</p>\n";
   html += verdicts(report);
   html += charts(report);

@@ -25,9 +25,6 @@ struct EvaluationReport {
   std::string kv_type;
   std::string text;  // "generated", or the file
   std::vector<PresetReport> presets;
-
-  // What was evaluated, in one line.
-  std::string title() const;
 };
 
 }  // namespace longshore::cli::eval

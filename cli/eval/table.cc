@@ -26,9 +26,9 @@ std::string share_text(const Share& share) {
 
 }  // namespace
 
-std::string EvaluationReport::title() const {
-  return format_text("model %s, context %u, KV %s, seed %llu, text %s", model.c_str(), context, kv_type.c_str(),
-                     static_cast<unsigned long long>(seed), text.c_str());
+std::string title_of(const EvaluationReport& report) {
+  return format_text("model %s, context %u, KV %s, seed %llu, text %s", report.model.c_str(), report.context,
+                     report.kv_type.c_str(), static_cast<unsigned long long>(report.seed), report.text.c_str());
 }
 
 std::string figures_text(const TaskFigures& task) {
@@ -53,7 +53,7 @@ std::string figures_text(const TaskFigures& task) {
 }
 
 std::string to_table(const EvaluationReport& report) {
-  std::string text = report.title();
+  std::string text = title_of(report);
   text += '\n';
   int width = 6;
   for (const PresetReport& preset : report.presets) width = std::max(width, static_cast<int>(preset.preset.name.size()));
