@@ -47,8 +47,9 @@ Result<SampleResult> TeacherForcing::run(std::uint32_t index, std::span<const To
   std::vector<SequenceId> sequences;
   for (std::size_t p = 0; p < presets_.size(); ++p) {
     sequences.push_back(steps_.start(presets_[p].heads, half, tokens));
-    result.presets[p].positions = positions_read(config, presets_[p].heads, half, end);
     if (Result<void> done = prefill(sequences[p], window.first(half)); !done) return done.error();
+    // Only now is it known that the plan fits the model.
+    result.presets[p].positions = positions_read(config, presets_[p].heads, half, end);
   }
   for (std::uint32_t begin = half; begin < end; begin += scored_) {
     const std::uint32_t rows = std::min(scored_, end - begin);
