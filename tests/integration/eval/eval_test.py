@@ -98,7 +98,8 @@ class EvalTest(unittest.TestCase):
         self.assertIn(f"{window}: not safe: ", table)
 
     def test_goes_on_after_a_kill_with_the_same_table(self):
-        flags = ["--preset", "full", "--preset", "window:sinks=4,window=256", "--task", "text,kv", "--samples", 2]
+        flags = ["--preset", "full", "--preset", "window:sinks=4,window=256", "--task", "text,kv", "--samples", 2,
+                 "--context", 512]
         code, whole, stderr = evaluate(*flags, "--json", self.folder / "whole.json")
         self.assertEqual(code, 0, stderr)
         journal = self.folder / "journal.jsonl"
