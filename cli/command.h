@@ -18,6 +18,7 @@ Run add_attention(CLI::App& program, CLI::App*& subcommand);
 Run add_complete(CLI::App& program, CLI::App*& subcommand);
 Run add_chat(CLI::App& program, CLI::App*& subcommand);
 Run add_bench(CLI::App& program, CLI::App*& subcommand);
+Run add_eval(CLI::App& program, CLI::App*& subcommand);
 Run add_explain(CLI::App& program, CLI::App*& subcommand);
 Run add_logits(CLI::App& program, CLI::App*& subcommand);
 Run add_presets(CLI::App& program, CLI::App*& subcommand);

@@ -40,7 +40,7 @@ int run(int argc, char** argv) {
   };
   std::vector<Command> commands;
   for (AddCommand add : {add_serve, add_scheduler, add_compute, add_attention, add_complete, add_chat, add_bench,
-                         add_explain, add_logits, add_presets, add_model}) {
+                         add_eval, add_explain, add_logits, add_presets, add_model}) {
     Command command;
     command.run = add(program, command.app);
     command.app->fallthrough();

@@ -35,6 +35,15 @@ struct SelectionRule {
 
   bool selects() const { return budget != 0; }
   std::uint32_t units() const { return (budget - kAlways) / kUnit; }
+  // Whether a row at `position` reads less than it may see, and how many positions it reads.
+  bool leaves_out_at(std::uint64_t position) const {
+    const std::uint64_t leaf = leaf_of(position);
+    return selects() && leaf > 2 && (leaf - 2) * (kLeafTokens / kUnit) > units();
+  }
+  std::uint64_t positions_read(std::uint64_t position) const {
+    if (!leaves_out_at(position)) return position + 1;
+    return kAlways - kLeafTokens + position % kLeafTokens + 1 + std::uint64_t{units()} * kUnit;
+  }
   bool operator==(const SelectionRule&) const = default;
 };
 

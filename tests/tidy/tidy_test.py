@@ -82,7 +82,7 @@ class FolderTableTest(unittest.TestCase):
             parts = Path(path).parts[:-1]
             if not parts or parts[0].startswith(".") or Path(path).name == "CMakeLists.txt":
                 continue
-            deep = parts[0] in ("runtime", "transport", "scheduler", "workers", "tests", "deploy")
+            deep = parts[0] in ("runtime", "transport", "scheduler", "workers", "cli", "tests", "deploy")
             found.add("/".join(parts[:2] if deep else parts[:1]))
         return found
 

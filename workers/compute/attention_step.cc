@@ -74,9 +74,8 @@ void AttentionStep::begin(StepId step, std::vector<AttendedGroup> groups) {
 }
 
 bool AttentionStep::selects(const AttendedGroup& group) const {
-  if (group.rows.position < group.sequence->selects_from()) return false;
-  const std::uint32_t leaves = std::max(2u, leaf_of(group.rows.position)) - 2;
-  return leaves * retrieval::kUnitsOfLeaf > group.sequence->start.heads.selection.units();
+  return group.rows.position >= group.sequence->selects_from() &&
+         group.sequence->start.heads.selection.leaves_out_at(group.rows.position);
 }
 
 // One holder for each head, and it has every leaf between.

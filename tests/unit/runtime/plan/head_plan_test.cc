@@ -33,6 +33,21 @@ TEST(HeadPlanTest, RefusesWhatNoModelHas) {
   EXPECT_FALSE(validate({{{}, {}, {}}}, 2, 2));
   EXPECT_FALSE(validate({{{129, 100}}}, 2, 2));
   EXPECT_FALSE(validate({{{1, 0}}}, 2, 2));
+  EXPECT_TRUE(validate({{}, {448}}, 2, 2));
+  EXPECT_FALSE(validate({{}, {447}}, 2, 2));
+}
+
+TEST(SelectionRuleTest, LeavesOutOnlyWhatItHasNoUnitsFor) {
+  const SelectionRule none, two{384 + 2 * 64 + 63};
+  EXPECT_EQ(two.units(), 2u);
+  EXPECT_EQ(none.positions_read(100'000), 100'001u);
+  EXPECT_FALSE(two.leaves_out_at(4 * 128 - 1)) << "one leaf between, two units";
+  EXPECT_EQ(two.positions_read(4 * 128 - 1), 4 * 128u);
+  EXPECT_TRUE(two.leaves_out_at(4 * 128));
+  EXPECT_EQ(two.positions_read(4 * 128), 2 * 128 + 1 + 2 * 64u);
+  EXPECT_EQ(two.positions_read(100 * 128 + 127), 384 + 2 * 64u);
+  for (std::uint64_t position = 0; position < 2000; ++position)
+    EXPECT_LE(two.positions_read(position), std::max<std::uint64_t>(two.budget, 0)) << position;
 }
 
 TEST(HeadPlanTest, DifferentPlansNameDifferentBlocks) {
@@ -40,6 +55,10 @@ TEST(HeadPlanTest, DifferentPlansNameDifferentBlocks) {
   EXPECT_EQ(to_text({{{0, 0}, {0, 0}}}), "full");
   EXPECT_EQ(to_text({{{4, 100}}}), "heads 4+100");
   EXPECT_NE(to_text({{{4, 100}, {0, 0}}}), to_text({{{0, 0}, {4, 100}}}));
+  EXPECT_EQ(to_text({{}, {2048}}), "full") << "rows of the prompt read all";
+  EXPECT_EQ(decode_text({}), "");
+  EXPECT_EQ(decode_text({{}, {2048}}), decode_text({{}, {2048 + 63}})) << "equal units, equal bits";
+  EXPECT_NE(decode_text({{}, {2048}}), decode_text({{}, {2048 + 64}}));
 }
 
 }  // namespace
