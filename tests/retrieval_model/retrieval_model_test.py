@@ -180,6 +180,14 @@ class RetrievalModelTest(unittest.TestCase):
         self.assertEqual((ended.returncode, ended.stdout), (0, retrieval_model.text(prompt.values[0]) + "\n"), ended.stderr)
         self.assertIn(f"{prompt.prompt_tokens} prompt tokens", ended.stderr)  # a word is one token
 
+    def test_the_instrument_tells_a_window_from_full_attention(self):
+        retrieval_model.write(self.model, Options(tokens=2048 + 64))
+        ended = self.run_program("eval", "--preset", "full", "--preset", "window", "--task", "induction", "--context", 2048,
+                                 "--samples", 22)
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertIn("full: safe at this budget: induction", ended.stdout)
+        self.assertIn("window: not safe: induction", ended.stdout)
+
     def test_what_cannot_be_is_refused(self):
         for wrong in ({"tokens": 64}, {"vocabulary": 4096}, {"architecture": "gemma3"}, {"group": 0}, {"sigma": -1}):
             self.assertRaisesRegex(ValueError, next(iter(wrong)), Options, **wrong)

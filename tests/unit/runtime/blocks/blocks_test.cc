@@ -110,6 +110,29 @@ TEST(ChainHashTest, EverythingThatDecidesTheBitsChangesTheName) {
   EXPECT_EQ(names.size(), 8u);
 }
 
+TEST(ChainHashTest, LeavesWithRowsOfAnotherRuleHaveOtherNames) {
+  const ChainRoot root{sha256({}), 1, "f16", "full", ""};
+  const std::vector<TokenId> tokens(5 * kLeafTokens, 7);
+  const auto names = [&](std::string_view rule, std::uint32_t prompt_tokens) {
+    std::vector<Sha256> all;
+    name_leaves(root, chain_fork(rule, prompt_tokens), tokens, 2, all);
+    name_leaves(root, chain_fork(rule, prompt_tokens), tokens, 5, all);  // the rest
+    return all;
+  };
+  const auto in_common = [](const std::vector<Sha256>& a, const std::vector<Sha256>& b) {
+    return std::mismatch(a.begin(), a.end(), b.begin()).first - a.begin();
+  };
+  const std::vector<Sha256> full = names("", 0);
+  EXPECT_EQ(full[0], chain_next(chain_root(root), std::span(tokens).first(kLeafTokens)));
+  EXPECT_EQ(full[1], chain_next(full[0], std::span(tokens).first(kLeafTokens)));
+  EXPECT_EQ(names("", 300), full);
+  EXPECT_EQ(in_common(names("rule", 300), full), 2) << "leaf 2 has rows of both";
+  EXPECT_EQ(in_common(names("rule", 384), full), 3) << "leaf 3 is the first with a row behind the prompt";
+  EXPECT_EQ(in_common(names("rule", 300), names("rule", 301)), 2) << "another prompt, other rows by the rule";
+  EXPECT_EQ(in_common(names("rule", 300), names("ruse", 300)), 2);
+  EXPECT_EQ(in_common(names("rule", 0), full), 0);
+}
+
 TEST(ChainHashTest, IsTheSameInEveryProcess) {
   // Blocks are shared between processes by name, so the bytes that are hashed are part of the wire.
   EXPECT_EQ(to_hex(sha256({})), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
