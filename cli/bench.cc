@@ -57,7 +57,8 @@ class Bench {
   Result<void> prefill(Point at);
   Result<void> decode(Point at);
   StepWork prefill_work(Point at) const;
-  // One line of the table, and what --breakdown and --roofline add to it. `predicted`: seconds, of a decode step.
+  // One line of the table, and what --breakdown and --roofline add to it. `predicted`: seconds, of a decode step of dense
+  // attention.
   void report(const char* name, Point at, std::uint32_t tokens, const std::vector<double>& steps, const StepWork& work,
               const probe::MachineLimits& limits, std::optional<double> predicted);
   void print_breakdown(const StepDriver::Account& account, const Measurement& of);
@@ -143,7 +144,7 @@ void Bench::report(const char* name, Point at, std::uint32_t tokens, const std::
                    const probe::MachineLimits& limits, std::optional<double> predicted) {
   const double rate = tokens / std::accumulate(steps.begin(), steps.end(), 0.0);
   Measurement measurement{name, rate, "tok/s", std::nullopt,
-                          {{"model", model_.name}, {"isa", std::string(kernels::to_string(parsed_.isa))}},
+                          {{"model", model_.name}, {"isa", std::string(kernels::to_string(parsed_.isa))}, {"preset", flags_.preset.preset}},
                           {{"prompt", flags_.prompt},
                            {"generate", flags_.generate},
                            {"depth", at.depth},
@@ -152,13 +153,14 @@ void Bench::report(const char* name, Point at, std::uint32_t tokens, const std::
                            {"attention_nodes", parsed_.options.attention_nodes}}};
   std::printf("%-10s %8u %8u %8u %10.1f", name, at.depth, at.batch, tokens, rate);
   const double step = median(steps);
-  if (predicted) std::printf(" %10.2f %13.2f %10.2f", 1e3 * step, 1e3 * *predicted, step / *predicted);
+  std::printf(" %10.2f", 1e3 * step);
+  if (predicted) std::printf(" %13.2f %10.2f", 1e3 * *predicted, step / *predicted);
   if (limits_) {
     measurement.limit = tokens / least_seconds(work, limits);
     measurement.parameters.emplace_back("read_gb_per_s", 1e-9 * limits.read_bytes_per_second);
     measurement.parameters.emplace_back("int8_gop_per_s", 1e-9 * limits.int8_per_second);
     measurement.parameters.emplace_back("f32_gflop_per_s", 1e-9 * limits.f32_per_second);
-    std::printf("%*s %12.1f %7.2f", predicted ? 0 : 36, "", *measurement.limit, rate / *measurement.limit);
+    std::printf("%*s %12.1f %7.2f", predicted ? 0 : 25, "", *measurement.limit, rate / *measurement.limit);
   }
   std::printf("\n");
   measurements_.push_back(measurement);
