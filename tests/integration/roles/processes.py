@@ -56,10 +56,10 @@ def wait_until(what, condition, seconds=HANG_SECONDS):
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
-def completion(prompt, max_tokens, stream=False):
+def completion(prompt, max_tokens, fields=None, stream=False):
     # Six probabilities behind each token: if they are equal bit for bit, so were the logits.
     return {"prompt": prompt, "max_tokens": max_tokens, "temperature": 0, "ignore_eos": True, "logprobs": 5,
-            "return_token_ids": True, "stream": stream}
+            "return_token_ids": True, "stream": stream, **(fields or {})}
 
 
 class Answer:
@@ -83,8 +83,8 @@ class Answer:
         return f"{len(self.ids)} tokens {self.ids} {self.logprobs}"
 
 
-def complete(port, prompt, max_tokens):
-    status, body = exchange(port, "POST", "/v1/completions", completion(prompt, max_tokens))
+def complete(port, prompt, max_tokens, fields=None):
+    status, body = exchange(port, "POST", "/v1/completions", completion(prompt, max_tokens, fields))
     if status != 200:
         raise AssertionError(f"{status}: {body}")
     return Answer().add(json.loads(body)["choices"][0])
@@ -93,9 +93,9 @@ def complete(port, prompt, max_tokens):
 class Stream(threading.Thread):
     """A streamed completion; `first` is set with its first token or its end."""
 
-    def __init__(self, port, prompt, max_tokens):
+    def __init__(self, port, prompt, max_tokens, fields=None):
         super().__init__(daemon=True)
-        self.port, self.body = port, completion(prompt, max_tokens, stream=True)
+        self.port, self.body = port, completion(prompt, max_tokens, fields, stream=True)
         self.first, self.answer, self.error, self.failure = threading.Event(), Answer(), None, None
         self.start()
 
@@ -229,7 +229,7 @@ class Cluster:
 
 class ClusterTest(unittest.TestCase):
     """Cases on one cluster, in the order of their names, and the answers of one process to `requests`."""
-    requests = []  # (prompt, max_tokens)
+    requests = []  # (prompt, max_tokens), perhaps with further fields
     serve_flags = []  # of the one process
 
     @classmethod
