@@ -34,8 +34,8 @@ struct MeanKernels {
   void (*score)(const std::uint16_t* const* means, std::size_t leaves, std::uint32_t d, const float* q, std::uint32_t rows,
                 float* logits);
 
-  // x[i] becomes e^x[i], for n values <= 0 (docs/determinism.md).
-  void (*exp_nonpositive)(float* x, std::size_t n);
+  // exp(x) for n values x <= 0 (docs/determinism.md); out may be x.
+  void (*exp_nonpositive)(const float* x, float* out, std::size_t n);
 };
 
 extern const MeanKernels kMeanKernelsPortable;

@@ -29,7 +29,7 @@ std::span<const std::uint32_t> UnitChoice::choose(const MeanKernels& kernels, co
     const float* of_row = logits + std::size_t{r} * units;
     const float largest = *std::max_element(of_row, of_row + units);
     for (std::uint32_t u = 0; u < units; ++u) exps_[u] = of_row[u] - largest;
-    kernels.exp_nonpositive(exps_.data(), units);
+    kernels.exp_nonpositive(exps_.data(), exps_.data(), units);
     const float weight = sum_in_lanes(exps_);
     for (std::uint32_t u = 0; u < units; ++u) shares_[u] += exps_[u] / weight;
   }

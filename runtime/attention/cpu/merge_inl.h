@@ -83,14 +83,5 @@ void normalise_row(std::uint32_t d, const float* sum, float weight, float* out) 
     store(out + c, weight == 0 ? zero() : div(load(sum + c), divisor));
 }
 
-void exp_values(const float* x, float* out, std::size_t n) {
-  std::size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(out + i, exp_nonpositive(load(x + i)));
-  float rest[kLanes] = {};
-  for (std::size_t l = 0; i + l < n; ++l) rest[l] = x[i + l];
-  store(rest, exp_nonpositive(load(rest)));
-  for (std::size_t l = 0; i + l < n; ++l) out[i + l] = rest[l];
-}
-
 }  // namespace
 }  // namespace longshore::attention

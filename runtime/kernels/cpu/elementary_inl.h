@@ -3,6 +3,8 @@
 // The float functions of runtime/kernels/elementary.h on sixteen lanes, with the same bits. Include one lanes header
 // first; internal linkage, as everything there.
 
+#include <cstddef>
+
 #include "runtime/kernels/cpu/unrolled_inl.h"
 #include "runtime/kernels/exp_constants.h"
 
@@ -34,6 +36,16 @@ template <unsigned kCount>
   F32x16 one[1] = {x};
   exp_nonpositive(one);
   return one[0];
+}
+
+// Of n values; out may be x.
+[[maybe_unused]] void exp_values(const float* x, float* out, std::size_t n) {
+  std::size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) store(out + i, exp_nonpositive(load(x + i)));
+  float rest[kLanes] = {};
+  for (std::size_t l = 0; i + l < n; ++l) rest[l] = x[i + l];
+  store(rest, exp_nonpositive(load(rest)));
+  for (std::size_t l = 0; i + l < n; ++l) out[i + l] = rest[l];
 }
 
 [[maybe_unused]] inline F32x16 sigmoid(F32x16 x) {

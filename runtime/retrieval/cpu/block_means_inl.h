@@ -92,14 +92,5 @@ void score(const std::uint16_t* const* at, std::size_t count, std::uint32_t d, c
   }
 }
 
-void exp_values(float* x, std::size_t n) {
-  std::size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) store(x + i, exp_nonpositive(load(x + i)));
-  float rest[kLanes] = {};
-  for (std::size_t l = 0; i + l < n; ++l) rest[l] = x[i + l];
-  store(rest, exp_nonpositive(load(rest)));
-  for (std::size_t l = 0; i + l < n; ++l) x[i + l] = rest[l];
-}
-
 }  // namespace
 }  // namespace longshore::retrieval

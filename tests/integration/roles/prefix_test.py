@@ -25,13 +25,6 @@ class PrefixTest(ClusterTest):
     requests = [(PROMPT, 60), (PROMPT + QUESTION, 20)]
     serve_flags = ["--no-prefix-cache"]
 
-    @classmethod
-    def start_cluster(cls):
-        cls.scheduler = cls.cluster.scheduler()
-        cls.compute = cls.cluster.compute()
-        cls.nodes = [cls.cluster.attention("attention-a"), cls.cluster.attention("attention-b")]
-        cls.cluster.wait_for(attention=2)
-
     def check(self, which, least, most, **fields):
         answer, cached, prompt_tokens = ask(self.cluster.port, *self.requests[which], **fields)
         self.assertEqual(answer, self.answers[which], self.cluster)

@@ -13,13 +13,6 @@ AGAIN = "longshore_recomputed_tokens_total"
 class PresetsTest(ClusterTest):
     requests = [(PROMPT, 300, SELECTS), (PROMPT, 300), (PROMPT, 60, {"attention": {"preset": "window", "window": 200}})]
 
-    @classmethod
-    def start_cluster(cls):
-        cls.scheduler = cls.cluster.scheduler()
-        cls.compute = cls.cluster.compute()
-        cls.nodes = [cls.cluster.attention("attention-a"), cls.cluster.attention("attention-b")]
-        cls.cluster.wait_for(attention=2)
-
     def bytes_read(self):
         return sum(node.metric(READ) for node in self.nodes)
 

@@ -234,7 +234,11 @@ class ClusterTest(unittest.TestCase):
 
     @classmethod
     def start_cluster(cls):
-        raise NotImplementedError
+        """One compute node and two attention nodes, where a test says nothing else."""
+        cls.scheduler = cls.cluster.scheduler()
+        cls.compute = cls.cluster.compute()
+        cls.nodes = [cls.cluster.attention("attention-a"), cls.cluster.attention("attention-b")]
+        cls.cluster.wait_for(attention=2)
 
     @classmethod
     def setUpClass(cls):
