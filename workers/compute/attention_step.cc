@@ -13,6 +13,25 @@ namespace {
 // Values of K and V that are worth waking a thread for.
 constexpr std::size_t kAppendGrainValues = 8 * 1024;
 
+using Choice = AttendedGroup::Choice;
+
+Choice choice_of(const AttendedGroup& group) {
+  const std::uint32_t position = group.rows.position;
+  const SelectionRule& selection = group.sequence->start.heads.selection;
+  if (position < group.sequence->selects_from() || !selection.leaves_out_at(position)) return Choice::kNone;
+  // One holder for each head, and it has every leaf between.
+  const auto& holders = group.sequence->plan->holders;
+  const bool is_apart = group.remote_end + 1 >= leaf_of(position) &&
+                        std::all_of(holders.begin(), holders.end(), [](const auto& nodes) { return nodes.size() == 1; });
+  return is_apart ? Choice::kHolders : Choice::kHere;
+}
+
+wire::QueryKind kind_of(Choice choice, bool has_chosen) {
+  if (choice == Choice::kNone) return wire::QueryKind::kAttend;
+  if (choice == Choice::kHolders) return wire::QueryKind::kChoose;
+  return has_chosen ? wire::QueryKind::kAttendChosen : wire::QueryKind::kScore;
+}
+
 }  // namespace
 
 AttentionStep::AttentionStep(const model::ModelConfig& config, kernels::Isa isa, ThreadPool& pool, kv::KvStore& store,
@@ -45,20 +64,21 @@ attention::Queries AttentionStep::queries(const AttendedGroup& group, std::uint3
 void AttentionStep::begin(StepId step, std::vector<AttendedGroup> groups) {
   step_ = step;
   groups_ = std::move(groups);
+  for (AttendedGroup& group : groups_) group.choice = choice_of(group);
   has_remote_ = std::any_of(groups_.begin(), groups_.end(), [](const AttendedGroup& g) {
     return g.remote_end > 1 || (g.sequence->start.asks_every_holder && !g.sequence->plan->nodes().empty());
   });
   CHECK(!has_remote_ || holders_ != nullptr) << "leaves are elsewhere and nobody can be asked";
-  has_choice_ = std::any_of(groups_.begin(), groups_.end(), [this](const AttendedGroup& g) { return chooses_here(g); });
+  has_choice_ = std::any_of(groups_.begin(), groups_.end(), [](const AttendedGroup& g) { return g.choice == Choice::kHere; });
   if (has_choice_)
     if (const Result<void> opened = means_.open(); !opened)
       for (AttendedGroup& group : groups_)
-        if (chooses_here(group)) group.error = opened.error();
+        if (group.choice == Choice::kHere) group.error = opened.error();
 
   // Where there are fewer groups and heads than would keep the threads busy, long runs of leaves are cut.
   std::uint32_t leaves_longest = 0;
   for (const AttendedGroup& group : groups_)
-    if (!selects(group))
+    if (group.choice == Choice::kNone)
       leaves_longest = std::max(leaves_longest, leaf_of(group.rows.position) + 1 - group.remote_end);
   const std::size_t tasks = std::max<std::size_t>(1, groups_.size() * config_.kv_heads);
   parts_ = attention::parts_of(shape({}), leaves_longest, tasks, pool_.threads());
@@ -71,18 +91,6 @@ void AttentionStep::begin(StepId step, std::vector<AttendedGroup> groups) {
   if (partials_.size() < tasks) partials_.resize(tasks);
   if (others_.size() < tasks) others_.resize(tasks);
   if (parts_nodes_.size() < tasks * (parts_ - 1)) parts_nodes_.resize(tasks * (parts_ - 1));
-}
-
-bool AttentionStep::selects(const AttendedGroup& group) const {
-  return group.rows.position >= group.sequence->selects_from() &&
-         group.sequence->start.heads.selection.leaves_out_at(group.rows.position);
-}
-
-// One holder for each head, and it has every leaf between.
-bool AttentionStep::is_chosen_by_holders(const AttendedGroup& group) const {
-  const auto& holders = group.sequence->plan->holders;
-  return group.remote_end + 1 >= leaf_of(group.rows.position) &&
-         std::all_of(holders.begin(), holders.end(), [](const auto& pattern) { return pattern.size() == 1; });
 }
 
 void AttentionStep::send_queries(std::uint32_t layer, model::Activations& a) {
@@ -99,7 +107,7 @@ void AttentionStep::ask(std::uint32_t layer, Round round, model::Activations& a)
   std::map<NodeId, std::vector<Item>> items;
   for (std::uint32_t g = 0; g < groups_.size(); ++g) {
     const AttendedGroup& group = groups_[g];
-    if (group.error || (round == Round::kChosen && !chooses_here(group))) continue;
+    if (group.error || (round == Round::kChosen && group.choice != Choice::kHere)) continue;
     const SequenceState& sequence = *group.sequence;
     for (std::uint32_t head = 0; head < config_.kv_heads; ++head) {
       if (!sequence.rule(config_, layer, head).sees_all()) continue;
@@ -124,10 +132,7 @@ void AttentionStep::ask(std::uint32_t layer, Round round, model::Activations& a)
                                        config_.group(), config_.head_dim});
     for (const Item& item : of_node) {
       const AttendedGroup& group = groups_[item.group];
-      const wire::QueryKind kind = !selects(group)                 ? wire::QueryKind::kAttend
-                                   : is_chosen_by_holders(group)   ? wire::QueryKind::kChoose
-                                   : round == Round::kFirst        ? wire::QueryKind::kScore
-                                                                   : wire::QueryKind::kAttendChosen;
+      const wire::QueryKind kind = kind_of(group.choice, round == Round::kChosen);
       const SelectionRule& selection = group.sequence->start.heads.selection;
       writer.add_item({group.sequence->start.sequence, group.sequence->start.epoch, group.rows.position, group.rows.tokens,
                        remote_end(group), item.heads, {}, kind, {}, selection.selects() ? selection.units() : 0});
@@ -200,7 +205,7 @@ void AttentionStep::append(std::uint32_t layer, const model::Activations& a) {
 void AttentionStep::select(std::uint32_t layer, model::Activations& a) {
   selections_.resize(std::max(selections_.size(), groups_.size() * config_.kv_heads));
   for (std::uint32_t g = 0; g < groups_.size(); ++g)
-    if (chooses_here(groups_[g]))
+    if (groups_[g].choice == Choice::kHere)
       for (std::uint32_t head = 0; head < config_.kv_heads; ++head)
         selections_[index(g, head)].reset(leaf_of(groups_[g].rows.position) - 1, config_.group());
   if (has_remote(layer)) {
@@ -212,7 +217,7 @@ void AttentionStep::select(std::uint32_t layer, model::Activations& a) {
     for (std::size_t i = begin; i < end; ++i) {
       const AttendedGroup& group = groups_[i / config_.kv_heads];
       const auto head = static_cast<std::uint32_t>(i % config_.kv_heads);
-      if (group.error || !chooses_here(group) || !group.sequence->rule(config_, layer, head).sees_all()) continue;
+      if (group.error || group.choice != Choice::kHere || !group.sequence->rule(config_, layer, head).sees_all()) continue;
       const Result<void> chosen = choose(layer, group, head, a, workers_[worker].held, selections_[i]);
       if (!chosen) head_errors_[i] = chosen.error();
     }
@@ -252,8 +257,8 @@ void AttentionStep::run_unit(std::uint32_t layer, const Unit& unit, model::Activ
   const std::uint32_t position = group.rows.position;
   blocks_.held_leaves(*group.sequence, layer, unit.head, position, position + group.rows.tokens, group.remote_end,
                       worker.held);
-  const bool is_selecting = rule.sees_all() && selects(group);
-  if (is_selecting && chooses_here(group))
+  const bool is_selecting = rule.sees_all() && group.choice != Choice::kNone;
+  if (is_selecting && group.choice == Choice::kHere)
     for (attention::HeldLeaf& leaf : worker.held)
       if (leaf.leaf >= 1 && leaf.leaf + 1 < leaf_of(position))
         leaf.chosen = selections_[index(unit.group, unit.head)].chosen(leaf.leaf);
@@ -350,7 +355,7 @@ void AttentionStep::take_reply(std::uint32_t layer, const Asked& asked) {
       if (node.weight[0] > 0) ++remote_partials_[layer];
     }
     for (const wire::ScoredLeaves& scores : item.scores) {
-      const bool is_wanted = scores.kv_head < config_.kv_heads && chooses_here(group);
+      const bool is_wanted = scores.kv_head < config_.kv_heads && group.choice == Choice::kHere;
       const Result<void> put = is_wanted ? selections_[index(asked.groups[i], scores.kv_head)].put(scores.leaf, scores.leaves, scores.logits)
                                          : make_error(ErrorCode::kDataLoss, "the reply has scores that nobody asked for");
       if (!put) fail(i, ErrorCode::kDataLoss, put.error().message);

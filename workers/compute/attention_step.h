@@ -20,9 +20,14 @@ namespace longshore::compute {
 // A row group with its sequence, as attention needs it. `remote_end`: leaves [1, remote_end) are attended by their
 // holders, the others here; 1 where all are here.
 struct AttendedGroup {
+  // Who chooses what the group's one row reads, in heads that see all: nobody, as it reads all; this process; or the holders,
+  // each for its heads, none of which has to know of another.
+  enum class Choice { kNone, kHere, kHolders };
+
   RowGroup rows;
   SequenceState* sequence = nullptr;
   std::uint32_t remote_end = 1;
+  Choice choice = Choice::kNone;    // AttentionStep::begin sets it
   std::optional<Error> error = {};  // set when its attention failed in some layer; it is skipped from then on
 };
 
@@ -65,11 +70,6 @@ class AttentionStep {
     std::vector<attention::HeldLeaf> held;
   };
 
-  // Whether the group's one row reads less than it may see, in heads that see all.
-  bool selects(const AttendedGroup& group) const;
-  // Whether the holders choose for themselves, each for its heads: none of them has to know of another.
-  bool is_chosen_by_holders(const AttendedGroup& group) const;
-  bool chooses_here(const AttendedGroup& group) const { return selects(group) && !is_chosen_by_holders(group); }
   // For whom a round of queries is: all, or those that have chosen since.
   enum class Round { kFirst, kChosen };
   void ask(std::uint32_t layer, Round round, model::Activations& a);

@@ -321,7 +321,7 @@ std::vector<AttendedGroup> ComputeNode::attended_groups(const StepBatch& batch, 
     // A prefill attends here as long as the leaves are here; decoding, where the leaves are held.
     if (state.is_decoding(entry.position))
       blocks_.release_below(state, std::min(state.hand_over.acknowledged_end(), cold_end(entry.position)));
-    groups.push_back({group, &state, state.hand_over.released_end(), std::nullopt});
+    groups.push_back({.rows = group, .sequence = &state, .remote_end = state.hand_over.released_end()});
   }
   return groups;
 }
